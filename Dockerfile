@@ -1,0 +1,36 @@
+# Two targets: cpu (the default) and gpu. Both hold the service, its models and its pinned packages; TensorFlow is in
+# neither.
+ARG BASE=python:3.13-slim
+
+FROM ${BASE} AS service
+# A port above 1024, a user without a name or a home, and nothing written anywhere but to /tmp.
+ENV PYTHONPATH=/opt/packages \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    DENOISE_HOST=0.0.0.0 \
+    DENOISE_PORT=8000
+WORKDIR /srv
+COPY models models
+COPY service service
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"DENOISE_PORT\"]}/readyz', timeout=2)"]
+ENTRYPOINT ["python", "-m", "service"]
+
+FROM ${BASE} AS packages-gpu
+COPY requirements/cuda.txt .
+RUN python -m pip install --no-cache-dir --root-user-action=ignore --target /opt/packages --requirement cuda.txt
+
+FROM ${BASE} AS packages-cpu
+COPY requirements/cpu.txt .
+RUN python -m pip install --no-cache-dir --root-user-action=ignore --target /opt/packages --requirement cpu.txt
+
+# CUDA and cuDNN come as Python packages; the NVIDIA container runtime adds the driver of the host.
+FROM service AS gpu
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+COPY --from=packages-gpu /opt/packages /opt/packages
+
+FROM service AS cpu
+COPY --from=packages-cpu /opt/packages /opt/packages

@@ -1,0 +1,258 @@
+"""Any picture to what a model takes, light ink on black in its own size, and the answer back to the picture's place.
+
+How the decisions are made, all on a thumbnail of at most THUMBNAIL pixels a side, where noise is averaged away:
+
+*Paper.* A quadratic surface is fitted to a band along the four edges, where the paper shows, by reweighted least
+squares (Cauchy weights), so that a digit touching an edge does not bend it. It follows uneven light.
+
+*Polarity.* What stands off that surface is ink. Ink stands off it one way, further than the paper's noise does: the sum
+of the cubes of the smoothed difference is positive for light ink and negative for dark.
+
+*The digit's box.* The smoothed difference is ink where it reaches a share of its peak and stands above the noise
+(median absolute deviation). Of the connected pieces, those much lighter than the heaviest are specks; the box holds the
+rest.
+
+*The frame.* As MNIST frames its digits: the box's longer side becomes 20 of 28 pixels, the centre of mass the middle.
+Inside, paper becomes 0 and ink 1. Outside the picture there is paper.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.float32]
+Plane = NDArray[np.floating]  # numbers on the way, of either precision
+Mask = NDArray[np.bool_]
+Span = tuple[float, float]  # from, to, in pixels of the picture; may reach over its edges
+
+THUMBNAIL = 128  # px, its longer side at most
+BAND = 0.1  # of each side: the edge where the paper is looked for
+REWEIGHTINGS = 6
+SMOOTHING = 1 / 110  # of the thumbnail's longer side: standard deviation, and at least
+LEAST_SMOOTHING = 0.8  # px
+INK_SHARE = 0.4  # of the peak: what counts as ink
+NOISE_FLOOR = 4.0  # standard deviations of the noise that ink must exceed
+SMALL = 0.7  # of the picture's sides: a digit whose surroundings take less is looked at again, from nearer
+SPECK_SHARE = 0.1  # of the heaviest piece's mass: lighter pieces are specks
+BOX_SHARE = 20 / 28  # of the frame's side: the box of a digit in MNIST
+CENTRE_OFFSET = 0.5  # px: MNIST's centres of mass lie on 14 … 15 of 28, measured over its 10,000 test digits
+INK_PIXELS = 0.06  # of a frame: the brightest part, which is ink in any digit; its mean becomes 1
+LEAST_CONTRAST = 0.02  # between paper and ink: under it a picture is blank
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a picture's frame lies, and what was done to its light: enough to put an answer back."""
+
+    shape: tuple[int, int]  # height, width of the picture, px
+    inverted: bool  # dark ink on light paper was turned over
+    rows: Span
+    columns: Span
+
+
+def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> tuple[Pixels, Frame]:
+    """A picture as a model takes it, and the frame by which `restore` puts the answer back.
+
+    Args:
+        pixels: `[height, width]`, 0 … 1.
+        size: the model's height and width; None for a model that takes any. A picture of that size goes in as it is
+            but for its polarity.
+        inverted: whether the ink is dark; None to find out.
+
+    Returns:
+        Pixels of `size` (or of the picture's), light ink on black, 0 … 1, and the frame.
+    """
+    height, width = pixels.shape
+    if size in (None, pixels.shape):
+        if inverted is None:
+            inverted = _dark_on_light(_look(pixels).ink)
+        return _turned(pixels, inverted), Frame((height, width), inverted, (0.0, height), (0.0, width))
+
+    look = _look(pixels)
+    if inverted is None:
+        inverted = _dark_on_light(look.ink)
+    rows, columns = _frame(look, inverted, size)
+    near = _around(rows, height), _around(columns, width)
+    if max((near[0].stop - near[0].start) / height, (near[1].stop - near[1].start) / width) < SMALL:
+        look = _look(pixels[near])  # a small digit is only a few pixels of the thumbnail: look again from nearer
+        rows, columns = _frame(look, inverted, size)
+    else:
+        near = slice(0, height), slice(0, width)
+
+    pixels = pixels[near]
+    down = _resampling(pixels.shape[0], size[0], *rows), _resampling(pixels.shape[1], size[1], *columns)
+    framed: Plane = down[0] @ pixels @ down[1].T
+    places = _places(pixels.shape[0], size[0], *rows), _places(pixels.shape[1], size[1], *columns)
+    framed -= _quadratic(*places) @ look.paper
+    framed *= np.outer(down[0].any(axis=1), down[1].any(axis=1))  # outside the picture there is paper
+    framed = _contrasted(-framed if inverted else framed)
+    return framed, Frame((height, width), inverted, _moved(rows, near[0].start), _moved(columns, near[1].start))
+
+
+def restore(answer: Pixels, frame: Frame, native: bool = False) -> Pixels:
+    """A model's answer in the polarity of the picture that `frame` was made from, at its place there, on clean paper.
+
+    With `native` it stays as large as the model gave it.
+    """
+    if not native and answer.shape != frame.shape:
+        (height, width), (rows, columns) = frame.shape, (frame.rows, frame.columns)
+        down = _resampling(answer.shape[0], height, *_seen_from(rows, answer.shape[0], height))
+        across = _resampling(answer.shape[1], width, *_seen_from(columns, answer.shape[1], width))
+        answer = np.clip(down @ answer @ across.T, 0, 1)
+    return _turned(answer, frame.inverted)
+
+
+def _turned(pixels: Pixels, inverted: bool) -> Pixels:
+    return 1 - pixels if inverted else pixels
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the thumbnail of a picture shows."""
+
+    ink: Plane  # how far each of its pixels stands off the paper, noise smoothed
+    paper: Plane  # coefficients of the surface, over -1 … 1 along each axis of the picture
+    scale: tuple[float, float]  # pixels of the picture per pixel of the thumbnail, down and across
+
+
+def _look(pixels: Pixels) -> _Look:
+    height, width = pixels.shape
+    shrink = min(1.0, THUMBNAIL / max(height, width))
+    small = max(1, round(height * shrink)), max(1, round(width * shrink))
+    thumbnail: Plane = pixels
+    if small != pixels.shape:
+        thumbnail = _resampling(height, small[0], 0, height) @ pixels @ _resampling(width, small[1], 0, width).T
+    surface = _quadratic(_places(small[0], small[0], 0, small[0]), _places(small[1], small[1], 0, small[1]))
+    paper = _paper(thumbnail, surface)
+    sigma = max(LEAST_SMOOTHING, SMOOTHING * max(small))
+    return _Look(_smoothed(thumbnail - surface @ paper, sigma), paper, (height / small[0], width / small[1]))
+
+
+def _paper(thumbnail: Plane, surface: Plane) -> Plane:
+    """Coefficients of the quadratic surface through the paper along the edges of a thumbnail."""
+    height, width = thumbnail.shape
+    band = np.ones((height, width), bool)
+    deep, wide = max(1, round(BAND * height)), max(1, round(BAND * width))
+    band[deep : height - deep, wide : width - wide] = False
+    terms = surface[band]
+    values = thumbnail[band].astype(np.float64)
+    weights = np.ones(len(values))
+    for _ in range(REWEIGHTINGS):
+        coefficients = np.linalg.lstsq(terms * weights[:, None], values * weights, rcond=None)[0]
+        off = np.abs(values - terms @ coefficients)
+        weights = 1 / np.sqrt(1 + np.square(off / max(1.5 * float(np.median(off)), 0.01)))
+    return coefficients
+
+
+def _quadratic(rows: Plane, columns: Plane) -> Plane:
+    """The six terms of a quadratic surface over the grid of `rows` × `columns`, as `[rows, columns, 6]`."""
+    y, x = np.meshgrid(rows, columns, indexing="ij")
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+
+
+def _places(length: int, count: int, start: float, stop: float) -> Plane:
+    """Centres of `count` pixels that share `start` … `stop` of an axis of `length`, as -1 … 1 along the axis."""
+    return 2 * (start + (np.arange(count) + 0.5) * (stop - start) / count) / length - 1
+
+
+def _dark_on_light(ink: Plane) -> bool:
+    return float(np.sum(ink**3)) < 0
+
+
+def _frame(look: _Look, inverted: bool, size: tuple[int, int]) -> tuple[Span, Span]:
+    """Rows and columns of the picture that the digit's frame takes."""
+    ink = -look.ink if inverted else look.ink
+    mask = _digit(ink)
+    if not mask.any():  # blank: the whole picture, in the frame's proportions
+        mask = np.ones_like(mask)
+        ink = mask.astype(np.float32)
+    mass = np.where(mask, ink, 0)
+    along = [mass.sum(axis=1), mass.sum(axis=0)]
+    taken = [np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]]
+    boxes = [(where[0] * scale, (where[-1] + 1) * scale) for where, scale in zip(taken, look.scale, strict=True)]
+    pixel = max((stop - start) / count for (start, stop), count in zip(boxes, size, strict=True)) / BOX_SHARE
+    spans = []
+    for axis in (0, 1):
+        centre = float(along[axis] @ (np.arange(len(along[axis])) + 0.5) / along[axis].sum()) * look.scale[axis]
+        start = centre - pixel * (size[axis] / 2 + CENTRE_OFFSET)
+        # a digit heavy at one end is centred less rather than cut
+        start = min(max(start, boxes[axis][1] - pixel * size[axis]), boxes[axis][0])
+        spans.append((start, start + pixel * size[axis]))
+    return spans[0], spans[1]
+
+
+def _digit(ink: Plane) -> Mask:
+    """Where the digit is, specks and noise left out."""
+    noise = 1.4826 * float(np.median(np.abs(ink - np.median(ink))))
+    top = max(1, ink.size // 200)
+    peak = float(np.partition(ink, -top, axis=None)[-top:].mean())
+    mask = ink > max(INK_SHARE * peak, NOISE_FLOOR * noise, LEAST_CONTRAST)
+    pieces = _pieces(mask)
+    masses = np.bincount(pieces.ravel(), weights=np.where(mask, ink, 0).ravel())
+    heavy: Mask = masses >= SPECK_SHARE * masses.max()
+    return mask & heavy[pieces]
+
+
+def _pieces(mask: Mask) -> NDArray[np.int64]:
+    """Numbers the connected pieces of a mask, diagonal neighbours included; pixels of one piece share a number."""
+    pieces = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
+    while True:  # the largest number of each piece spreads until it is everywhere
+        padded = np.pad(pieces, 1)
+        spread = np.max(
+            [padded[i : i + mask.shape[0], j : j + mask.shape[1]] for i in range(3) for j in range(3)], axis=0
+        )
+        spread *= mask
+        if np.array_equal(spread, pieces):
+            return pieces
+        pieces = spread
+
+
+def _contrasted(framed: Plane) -> Pixels:
+    top = max(1, round(INK_PIXELS * framed.size))
+    ink = float(np.partition(framed, -top, axis=None)[-top:].mean())
+    scaled: Plane = np.clip(framed / max(ink, LEAST_CONTRAST), 0, 1)
+    return scaled.astype(np.float32)
+
+
+def _smoothed(pixels: Plane, sigma: float) -> Plane:
+    """Blurred by a Gaussian of `sigma` px, edges repeated."""
+    reach = round(3 * sigma)
+    kernel = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / sigma))
+    kernel /= kernel.sum()
+    for _ in range(2):
+        padded = np.pad(pixels, ((reach, reach), (0, 0)), mode="edge")
+        pixels = np.sum([weight * padded[i : i + len(pixels)] for i, weight in enumerate(kernel)], axis=0).T
+    return pixels
+
+
+def _around(span: Span, length: int) -> slice:
+    """The span and half as much on either side, as far as the axis goes."""
+    margin = (span[1] - span[0]) / 2
+    return slice(max(0, int(span[0] - margin)), min(length, int(span[1] + margin) + 1))
+
+
+def _moved(span: Span, by: int) -> Span:
+    return span[0] + by, span[1] + by
+
+
+def _seen_from(span: Span, inside: int, length: int) -> Span:
+    """An axis of `length` pixels, of which `span` is an answer of `inside` pixels, in the answer's pixels."""
+    start, stop = span
+    return (0 - start) * inside / (stop - start), (length - start) * inside / (stop - start)
+
+
+def _resampling(source: int, target: int, start: float, stop: float) -> Pixels:
+    """The matrix `[target, source]` that takes `start` … `stop` of an axis of `source` pixels to `target` pixels.
+
+    Rows are Keys' cubic kernel (IEEE Trans. ASSP 29, 1981; a = -1/2), widened by the factor of shrinking so that
+    nothing aliases, and sum to 1; pixels that lie outside the axis are rows of zeros.
+    """
+    step = (stop - start) / target
+    centres = start + (np.arange(target) + 0.5) * step
+    x = np.abs(centres[:, None] - (np.arange(source) + 0.5)) / max(step, 1.0)
+    near, far = (1.5 * x - 2.5) * x * x + 1, ((2.5 - 0.5 * x) * x - 4) * x + 2
+    weights = np.select([x < 1, x < 2], [near, far], 0)  # noqa: PLR2004  # the kernel's own pieces
+    weights[(centres < 0) | (centres > source)] = 0
+    totals = weights.sum(axis=1, keepdims=True)
+    return (weights / np.where(totals == 0, 1, totals)).astype(np.float32)

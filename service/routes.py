@@ -1,0 +1,390 @@
+"""The image and service routes: each finds its inputs, calls, and wraps the answer."""
+
+import base64
+import binascii
+import json
+import platform
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
+
+import anyio
+import mimeparse
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from service import __version__, denoiser, framing, images
+from service.denoiser import Denoiser, Task
+from service.errors import BadParameter, BrokenBody, Draining, NotAcceptable, TooLarge, UnknownModel, UnsupportedKind
+from service.settings import Settings
+
+KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp"}
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+MULTIPART = "multipart/form-data"
+ANSWERS = (JSON, "image/webp", "image/png")  # of equally welcome ones the last is taken
+INVERTED = {"auto": None, "true": True, "false": False}
+
+
+@dataclass
+class Service:
+    """What the routes share."""
+
+    settings: Settings
+    denoisers: Mapping[str, Denoiser]
+    defaults: Mapping[Task, str | None]  # the model that answers when a request names none
+    workers: anyio.CapacityLimiter  # pictures worked on at a time: each may need hundreds of megabytes
+    started: float = field(default_factory=time.monotonic)
+    draining: bool = False
+
+
+class Parameters(BaseModel):
+    """How a picture is to be worked on: query parameters, or `parameters` in a JSON body."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str | None = Field(None, description="A name that `/models` lists; without one the route's default.")
+    size: Literal["input", "native"] = Field(
+        "input", description="`input`: the answer has the picture's width and height; `native`: the model's own."
+    )
+    invert: Literal["auto", "true", "false"] = Field(
+        "auto",
+        description="The models see light ink on black. `true`: the picture is dark ink on light paper, is turned over "
+        "for the model and turned back in the answer; `false`: it is not; `auto`: found out.",
+    )
+
+    @field_validator("invert", mode="before")
+    @classmethod
+    def _as_in_a_query(cls, value: object) -> object:
+        return str(value).lower() if isinstance(value, bool) else value
+
+
+class JsonBody(BaseModel):
+    """The JSON form of a request, as huggingface_hub's InferenceClient sends it."""
+
+    inputs: str = Field(description="The image's bytes in base64, or as a `data:` URI.")
+    parameters: dict[str, Any] = Field({}, description="The query parameters; these here win.")
+
+
+class Answer(BaseModel):
+    """The JSON form of an answer."""
+
+    model: str
+    provider: str = Field(description="where the model ran")
+    width: int
+    height: int
+    inverted: bool = Field(description="whether the picture was found, or said, to be dark ink on light paper")
+    image: str = Field(description="base64 of a PNG")
+    code: list[Any] | None = Field(description="the hidden code, in its own shape, of models that have one")
+    timing_ms: dict[str, float] = Field(description="decode, queue, infer, encode")
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="a sentence with the offending value and the limit in it")
+    instance: str
+    request_id: str
+
+
+images_api = APIRouter(tags=["images"])
+service_api = APIRouter(tags=["service"])
+
+
+def _problems(descriptions: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    content = {PROBLEM: {"schema": Problem.model_json_schema()}}
+    return {status: {"content": content, "description": description} for status, description in descriptions.items()}
+
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_IMAGE_ROUTE: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {
+        200: {"content": {"image/png": _BINARY, "image/webp": _BINARY}, "model": Answer, "description": "The picture."},
+        **_problems(
+            {
+                400: "The body is cut, damaged or badly encoded.",
+                404: "No model has that name.",
+                406: "The answer cannot be had in any kind that `Accept` names.",
+                413: "More bytes, pixels or files than the limits allow.",
+                415: "The body is no image of a known kind.",
+                422: "A parameter is outside its choices.",
+            }
+        ),
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                MULTIPART: {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"file": {"type": "string", "format": "binary", "description": "one image"}},
+                        "required": ["file"],
+                    }
+                },
+                "image/*": _BINARY,
+                "application/octet-stream": _BINARY,
+                JSON: {"schema": JsonBody.model_json_schema()},
+            },
+        }
+    },
+}
+
+
+@images_api.post("/denoise", summary="Take the noise off a picture of a digit", **_IMAGE_ROUTE)
+async def denoise(request: Request, parameters: Annotated[Parameters, Query()]) -> Response:
+    """Finds the picture's polarity and the digit's place, has a model clean the digit, and puts it back.
+
+    The answer has the picture's size, the digit its place and polarity, on clean paper.
+    """
+    return await _answer(request, parameters, "denoise")
+
+
+@images_api.post("/reconstruct", summary="Give a digit back from its hidden code", **_IMAGE_ROUTE)
+async def reconstruct(request: Request, parameters: Annotated[Parameters, Query()]) -> Response:
+    """As `/denoise`, with a model trained on clean digits: the answer is what its hidden code kept."""
+    return await _answer(request, parameters, "reconstruct")
+
+
+async def _answer(request: Request, parameters: Parameters, task: Task) -> Response:
+    service: Service = request.app.state.service
+    media_type = _accepted(request)
+    body = await _body(request, service.settings.max_body_bytes)
+    content, parameters = await _picture(request, body, parameters)
+    model = _model(service, parameters.model, task)
+    stages = Stages()
+    with stages("queue"):
+        await service.workers.acquire()
+    try:
+        return await run_in_threadpool(_restored, content, model, parameters, media_type, service, stages)
+    finally:
+        service.workers.release()
+
+
+def _restored(
+    content: bytes, model: Denoiser, parameters: Parameters, media_type: str, service: Service, stages: "Stages"
+) -> Response:
+    """The straight line: decode, fit, run, restore, encode."""
+    with stages("decode"):
+        pixels = images.decode(content, service.settings.max_pixels)
+        fitted, frame = framing.fit(pixels, model.size, INVERTED[parameters.invert])
+    with stages("infer"):
+        restored = model(fitted[None, :, :, None])
+    with stages("encode"):
+        pixels = framing.restore(restored.pixels[0, :, :, 0], frame, native=parameters.size == "native")
+        image = images.encode(pixels, KINDS.get(media_type, "png"))
+    headers = {
+        "Server-Timing": stages.header(),
+        "X-Model": model.name,
+        "X-Execution-Provider": model.provider,
+        "X-Input-Inverted": str(frame.inverted).lower(),
+        "Vary": "Accept",
+    }
+    if media_type != JSON:
+        return Response(image, media_type=media_type, headers=headers)
+    answer = Answer(
+        model=model.name,
+        provider=model.provider,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        inverted=frame.inverted,
+        image=base64.b64encode(image).decode(),
+        code=None if restored.code is None else restored.code[0].tolist(),
+        timing_ms=stages.milliseconds,
+    )
+    return Response(answer.model_dump_json(), media_type=JSON, headers=headers)
+
+
+class Stages:
+    """How long each stage of a request took."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Times what runs inside."""
+        start = time.perf_counter()
+        yield
+        self.milliseconds[name] = round((time.perf_counter() - start) * 1000, 3)
+
+    def header(self) -> str:
+        """The `Server-Timing` header (W3C)."""
+        return ", ".join(f"{name};dur={duration}" for name, duration in self.milliseconds.items())
+
+
+def _accepted(request: Request) -> str:
+    """Which of ANSWERS the caller likes best."""
+    accept = ",".join(request.headers.getlist("accept")) or "*/*"
+    try:
+        best = mimeparse.best_match(ANSWERS, accept)
+    except mimeparse.MimeTypeParseException:
+        best = None
+    if not best:
+        raise NotAcceptable(f"Accept: {accept} leaves nothing; there are {', '.join(reversed(ANSWERS))}.")
+    return str(best)
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The request's body, never more than `limit` bytes of it."""
+    declared = request.headers.get("content-length", "")
+    body = bytearray()
+    if not declared.isdigit() or int(declared) <= limit:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                break
+        else:
+            if not body:
+                raise BrokenBody("The request has no body; it must be an image, a form with a file, or JSON.")
+            return bytes(body)
+    raise TooLarge(f"The body has {declared or 'too many'} bytes; at most {limit:,} bytes are taken.")
+
+
+async def _picture(request: Request, body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
+    """The image's bytes in a body, whichever form it has, and the parameters, those in a JSON body included."""
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind in ("", "application/octet-stream") or kind.startswith("image/"):
+        return body, parameters
+    if kind == MULTIPART:
+        return await _uploaded(request, body), parameters
+    if kind == JSON:
+        return _from_json(body, parameters)
+    raise UnsupportedKind(
+        f"Content-Type {kind} is not taken; image/*, application/octet-stream, {MULTIPART} and {JSON} are."
+    )
+
+
+async def _uploaded(request: Request, body: bytes) -> bytes:
+    async def whole() -> AsyncGenerator[bytes]:
+        yield body
+
+    try:
+        form = await MultiPartParser(request.headers, whole()).parse()
+    except MultiPartException as error:
+        raise BrokenBody(f"The form cannot be read: {error.message}") from None
+    files = form.getlist("file")
+    try:
+        if len(files) > 1:
+            raise TooLarge(f"The form has {len(files)} files; one is taken at a time.")
+        if not files or not isinstance(files[0], UploadFile):
+            raise BrokenBody("The form has no file in a part named 'file'.")
+        return await files[0].read()
+    finally:
+        await form.close()
+
+
+def _from_json(body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
+    try:
+        parsed = JsonBody.model_validate(json.loads(body))
+        parameters = Parameters.model_validate(parameters.model_dump() | parsed.parameters)
+    except ValidationError as error:
+        raise BadParameter(sentences(error.errors())) from None
+    except (ValueError, RecursionError) as error:
+        raise BrokenBody(f"The JSON cannot be read: {error}.") from None
+    encoded = parsed.inputs
+    if encoded.startswith("data:"):
+        encoded = encoded.partition(";base64,")[2]
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True), parameters
+    except (binascii.Error, ValueError) as error:
+        raise BrokenBody(
+            f"`inputs` is no base64 and no base64 data: URI (no picture is fetched from a URL): {error}."
+        ) from None
+
+
+def sentences(errors: Any) -> str:
+    """Pydantic's errors as sentences that name the parameter and the value sent."""
+    return " ".join(
+        f"{'.'.join(str(part) for part in error['loc'])}={str(error['input'])[:100]}: {error['msg']}."
+        for error in errors
+    )
+
+
+def _model(service: Service, name: str | None, task: Task) -> Denoiser:
+    name = name if name is not None else service.defaults[task]
+    if name is None:
+        raise UnknownModel(f"No model that can {task} is served here.")
+    model = _known(service, name)
+    if model.task != task:
+        names = ", ".join(name for name, model in service.denoisers.items() if model.task == task)
+        raise BadParameter(f"The model '{name}' can {model.task}, not {task}; for that there are: {names or 'none'}.")
+    return model
+
+
+def _known(service: Service, name: str) -> Denoiser:
+    if name not in service.denoisers:
+        raise UnknownModel(f"There is no model named '{name[:100]}'; there are: {', '.join(service.denoisers)}.")
+    return service.denoisers[name]
+
+
+@service_api.get("/models", summary="The models' cards")
+async def models(request: Request) -> dict[str, Any]:
+    """What each model is for, what it takes and gives, what it was trained on and how well it does."""
+    service: Service = request.app.state.service
+    return {"models": [_card(service, model) for model in service.denoisers.values()]}
+
+
+@service_api.get("/models/{name}", summary="One model's card", responses=_problems({404: "No model has that name."}))
+async def model(request: Request, name: str) -> dict[str, Any]:
+    """The same for one model."""
+    service: Service = request.app.state.service
+    return _card(service, _known(service, name))
+
+
+def _card(service: Service, model: Denoiser) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "task": model.task,
+        "default": service.defaults[model.task] == model.name,
+        **model.facts,
+        "parameters": model.parameters,
+        "scores": model.scores,
+        "inputs": [asdict(tensor) for tensor in model.inputs],
+        "outputs": [asdict(tensor) for tensor in model.outputs],
+        "sha256": model.sha256,
+        "provider": model.provider,
+    }
+
+
+@service_api.get("/info", summary="What runs here")
+async def info(request: Request) -> dict[str, Any]:
+    """Versions, the device asked for and what each model got, limits, uptime, and the start-up self-check."""
+    service: Service = request.app.state.service
+    settings = service.settings
+    return {
+        "versions": {"denoise": __version__, "python": platform.python_version(), **denoiser.versions()},
+        "device": settings.device,
+        "providers": {model.name: model.provider for model in service.denoisers.values()},
+        "threads": settings.threads,
+        "limits": {"max_body_bytes": settings.max_body_bytes, "max_pixels": settings.max_pixels},
+        "uptime_seconds": round(time.monotonic() - service.started, 3),
+        "self_check": {
+            "tolerance": denoiser.PROBE_TOLERANCE,
+            "differences": {model.name: model.difference for model in service.denoisers.values()},
+        },
+    }
+
+
+@service_api.get("/livez", summary="Is the process alive?")
+async def livez() -> dict[str, bool]:
+    """200 while the process can answer."""
+    return {"live": True}
+
+
+@service_api.get("/readyz", summary="Should it get requests?", responses=_problems({503: "It is about to stop."}))
+async def readyz(request: Request) -> dict[str, bool]:
+    """200 when every model has loaded and passed its self-check; 503 while draining. Before that nothing listens."""
+    if request.app.state.service.draining:
+        raise Draining("The service is stopping and takes no new work soon; another one should be asked.")
+    return {"ready": True}

@@ -1,0 +1,67 @@
+"""Everything an operator can set, each by an environment variable: DENOISE_ and the field's name in capitals."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import SetupError
+
+Device = Literal["auto", "cuda", "cpu"]
+
+
+class Settings(BaseSettings):
+    """What the service reads from its environment at start; README.md has the same rows."""
+
+    model_config = SettingsConfigDict(env_prefix="DENOISE_", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    models: Path = Field(
+        Path(__file__).resolve().parent.parent / "models", description="folder whose .onnx files are served"
+    )
+    default_model: str | None = Field(
+        None, description="model of `/denoise` when a request names none; unset: the one with the best PSNR"
+    )
+    device: Device = Field(
+        "auto",
+        description="`cuda` insists on a GPU, `cpu` uses none, `auto` takes a GPU when the models really run on it",
+    )
+    threads: PositiveInt | None = Field(
+        None, description="threads that run models; unset: the CPUs that the machine or the container's limit gives"
+    )
+    max_body_bytes: PositiveInt = Field(8 * 1024 * 1024, description="largest request body, in bytes")
+    max_pixels: PositiveInt = Field(16_000_000, description="largest picture, in pixels (width times height)")
+    drain_seconds: NonNegativeFloat = Field(
+        5.0, description="time between SIGTERM, when `/readyz` turns 503, and the end of taking requests"
+    )
+
+
+def cpus() -> int:
+    """How many CPUs this process may use: its affinity, and the quota of the container (cgroup v2 or v1) it is in."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(count, int(_quota(Path("/sys/fs/cgroup")) or count)))
+
+
+def _quota(cgroup: Path) -> float | None:
+    """CPUs that the control group at `cgroup` allows; None when it sets no limit."""
+    with contextlib.suppress(OSError, ValueError):  # no such file, or `max`: no limit of this kind
+        quota, period = (cgroup / "cpu.max").read_text().split()
+        return int(quota) / int(period)
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = ((cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return int(quota) / int(period) if int(quota) > 0 else None
+    return None
+
+
+def read() -> Settings:
+    """The settings from the environment. Raises SetupError that names the first variable that does not fit."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = "_".join(("DENOISE", *(str(part).upper() for part in first["loc"])))
+        raise SetupError(f"{variable}={first['input']} cannot be used: {first['msg']}.") from None

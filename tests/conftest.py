@@ -1,0 +1,157 @@
+"""What several tests share: the real test digits, tiny models with exact answers, the app, and a real server."""
+
+import base64
+import contextlib
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import onnx
+import pytest
+from fastapi.testclient import TestClient
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from service.app import create_app
+from service.settings import Settings
+
+Pixels = NDArray[np.float32]
+
+ROOT = Path(__file__).resolve().parent.parent
+MNIST = ROOT / "tests" / "mnist"
+NOISY_7 = ROOT / "tests" / "digits" / "noisy_7.png"
+CLEAN_7 = ROOT / "tests" / "digits" / "clean_7.png"
+START_S = 60
+
+
+@pytest.fixture(scope="session")
+def digits() -> Pixels:
+    """The 10,000 MNIST test digits, `[10000, 28, 28]`, light ink on black, 0 … 1."""
+    content = gzip.decompress((MNIST / "t10k-images-idx3-ubyte.gz").read_bytes())
+    return (np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28) / np.float32(255)).astype(np.float32)
+
+
+def tiny_model(
+    *,
+    task: str = "denoise",
+    shape: tuple[int | str, ...] = ("batch", 28, 28, 1),
+    factor: float = 1.0,
+    probe_off: float = 0.0,
+    without: str = "",
+    input_name: str = "image",
+) -> bytes:
+    """An ONNX file that keeps the models' contract and gives `factor` times the picture, which is its code as well."""
+    image = helper.make_tensor_value_info(input_name, TensorProto.FLOAT, shape)
+    restored = helper.make_tensor_value_info("restored", TensorProto.FLOAT, shape)
+    code = helper.make_tensor_value_info("code", TensorProto.FLOAT, shape)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Mul", [input_name, "factor"], ["restored"]),
+            helper.make_node("Identity", ["restored"], ["code"]),
+        ],
+        "tiny",
+        [image],
+        [restored, code],
+        [helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    probe = np.linspace(0, 1, 28 * 28, dtype="<f4").reshape(1, 28, 28, 1)
+    metadata = {
+        "task": task,
+        "title": "Tiny",
+        "training_data": "none",
+        "noise": "none",
+        "scores": json.dumps({"psnr": factor}),
+        "date": "2026-01-01",
+        "parameters": "1",
+        "probe_shape": json.dumps(probe.shape),
+        "probe_input": base64.b64encode(probe.tobytes()).decode(),
+        "probe_restored": base64.b64encode((probe * np.float32(factor) + np.float32(probe_off)).tobytes()).decode(),
+    }
+    metadata.pop(without, None)
+    helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models with exact answers: `copy` (the default) and `half` denoise, `any` takes any size."""
+    folder = tmp_path_factory.mktemp("tiny_models")
+    (folder / "copy.onnx").write_bytes(tiny_model())
+    (folder / "half.onnx").write_bytes(tiny_model(factor=0.5))
+    (folder / "any.onnx").write_bytes(tiny_model(task="reconstruct", shape=("batch", "height", "width", 1)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_models: Path) -> Iterator[TestClient]:
+    """The app with the tiny models and small limits."""
+    with TestClient(create_app(Settings(models=tiny_models, max_body_bytes=100_000, max_pixels=250_000))) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def real() -> Iterator[TestClient]:
+    """The app with the committed models."""
+    with TestClient(create_app(Settings())) as client:
+        yield client
+
+
+class Server:
+    """`python -m service` on a free port of its own, as a process."""
+
+    def __init__(self, **environment: str) -> None:
+        # A pipe that nobody reads would fill and stop the server.
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in ended()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service"],
+            cwd=ROOT,
+            env=os.environ | {"DENOISE_PORT": "0"} | environment,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+
+    def url(self) -> str:
+        """The address that it prints once it is about to serve. Fails with its log when it does not start."""
+        assert self.process.stdout
+        found = re.search(r"http://[\d.:]+", self.process.stdout.readline())
+        assert found, self.ended()
+        url = found[0]
+        for _ in range(START_S * 10):
+            with contextlib.suppress(httpx2.ConnectError):
+                httpx2.get(f"{url}/readyz")
+                return url
+            time.sleep(0.1)
+        raise TimeoutError(self.ended(signal.SIGKILL))
+
+    def ended(self, by: signal.Signals | None = None) -> str:
+        """Its log, once it has ended: by itself, or by the signal that it is sent."""
+        if by:
+            self.process.send_signal(by)
+        self.process.communicate(timeout=START_S)
+        if not self._log.closed:
+            self._log.seek(0)
+            self.log = self._log.read()
+            self._log.close()
+        return self.log
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[httpx2.Client]:
+    """A real server with the committed models, for as long as the tests run."""
+    running = Server()
+    with httpx2.Client(base_url=running.url(), timeout=START_S) as client:
+        yield client
+    running.ended(signal.SIGINT)

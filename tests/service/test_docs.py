@@ -1,0 +1,62 @@
+"""The documentation pages work in a browser that reaches no other host; an upload through them shows the picture."""
+
+import re
+import shutil
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.conftest import NOISY_7
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+WAIT_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """A page in a real Chromium, which must be installed."""
+    assert CHROMIUM, "these tests need Chromium on the PATH"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        )
+        page = browser.new_page()
+        page.set_default_timeout(WAIT_MS)
+        yield page
+        browser.close()
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_the_page_names_and_asks_no_other_host(server: httpx2.Client, page: Page, path: str) -> None:
+    asked: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{server.base_url}{path}")
+    expect(page.get_by_text("Take the noise off a picture of a digit").locator("visible=true").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    others = [url for url in asked if not url.startswith((str(server.base_url), "data:", "blob:"))]
+    assert others == []
+    assert errors == []
+    hosts = re.findall(r"https?://[^\"'\s<]*", server.get(path).text)
+    assert hosts == []
+
+
+def test_an_upload_through_try_it_out_shows_the_picture(server: httpx2.Client, page: Page) -> None:
+    page.goto(f"{server.base_url}/docs")
+    operation = page.locator("#operations-images-denoise_denoise_post")
+    operation.locator(".opblock-summary").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.locator("input[type=file]").set_input_files(NOISY_7)
+    operation.get_by_role("button", name="Execute").click()
+    picture = operation.locator(".response-col_description img").first
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
+    expect(operation.locator(".live-responses-table .response .response-col_status").first).to_contain_text("200")
+
+
+def test_the_root_leads_to_the_documentation(server: httpx2.Client) -> None:
+    assert server.get("/").headers["Location"] == "/docs"

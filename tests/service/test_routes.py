@@ -1,0 +1,240 @@
+"""What each route takes and gives, through the HTTP door."""
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.app import create_app
+from service.settings import Settings
+from tests.conftest import CLEAN_7, NOISY_7, Pixels
+
+SEVEN = NOISY_7.read_bytes()
+PNG = {"Content-Type": "image/png"}
+
+
+def pixels(content: bytes) -> NDArray[np.float64]:
+    return np.asarray(Image.open(io.BytesIO(content)), np.float64) / 255
+
+
+def png(values: Pixels) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(np.rint(values * 255).astype(np.uint8)).save(content, "PNG")
+    return content.getvalue()
+
+
+def squared_error(content: bytes) -> float:
+    return float(np.mean(np.square(pixels(content) - pixels(CLEAN_7.read_bytes()))))
+
+
+@pytest.mark.parametrize("model", ["conv_dae", "easy_dae", None])
+def test_a_noisy_digit_comes_back_clean(real: TestClient, model: str | None) -> None:
+    answer = real.post("/denoise", content=SEVEN, headers=PNG, params={"model": model} if model else {})
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "image/png"
+    assert answer.headers["X-Model"] == (model or "conv_dae")
+    assert squared_error(answer.content) < squared_error(SEVEN) / 5
+
+
+def test_a_clean_digit_is_reconstructed(real: TestClient) -> None:
+    answer = real.post("/reconstruct", content=CLEAN_7.read_bytes(), headers=PNG)
+    assert answer.headers["X-Model"] == "basic_ae"
+    assert squared_error(answer.content) < 0.01
+
+
+@pytest.mark.parametrize(
+    "content_type", ["image/png", "image/jpeg", "application/octet-stream", "IMAGE/PNG; a=b", None]
+)
+def test_the_kind_of_a_raw_body_is_read_from_its_bytes(tiny: TestClient, content_type: str | None) -> None:
+    answer = tiny.post("/denoise", content=SEVEN, headers={"Content-Type": content_type} if content_type else {})
+    assert np.array_equal(pixels(answer.content), pixels(SEVEN))
+
+
+def test_a_form_with_a_file_is_taken(tiny: TestClient) -> None:
+    answer = tiny.post("/denoise", files={"file": ("a.bin", SEVEN)}, data={"note": "ignored"})
+    assert np.array_equal(pixels(answer.content), pixels(SEVEN))
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
+def test_json_with_base64_is_taken_with_its_parameters(tiny: TestClient, prefix: str) -> None:
+    inputs = prefix + base64.b64encode(SEVEN).decode()
+    body = {"inputs": inputs, "parameters": {"model": "half", "invert": False}}
+    answer = tiny.post("/denoise?model=copy", json=body)
+    assert answer.headers["X-Model"] == "half"
+    assert np.allclose(pixels(answer.content), pixels(SEVEN) / 2, atol=0.5 / 255)
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (None, "image/png"),
+        ("*/*", "image/png"),
+        ("image/*", "image/png"),
+        ("image/webp", "image/webp"),
+        ("image/webp;q=0.5, image/png;q=0.4", "image/webp"),
+        ("application/json", "application/json"),
+        ("application/json;q=0.9, image/*;q=0.1", "application/json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", "image/png"),
+        ("image/png;q=0, */*;q=0.1", "image/webp"),
+    ],
+)
+def test_the_caller_says_in_accept_what_comes_back(tiny: TestClient, accept: str | None, kind: str) -> None:
+    headers = PNG | ({"Accept": accept} if accept else {})
+    answer = tiny.post("/denoise", content=SEVEN, headers=headers)
+    assert answer.headers["Content-Type"] == kind
+    assert answer.headers["Vary"] == "Accept"
+
+
+def test_json_tells_all(real: TestClient) -> None:
+    answer = real.post("/denoise", content=SEVEN, headers=PNG | {"Accept": "application/json"}).json()
+    assert (answer["model"], answer["provider"]) == ("conv_dae", "CPUExecutionProvider")
+    assert (answer["width"], answer["height"], answer["inverted"]) == (28, 28, False)
+    assert squared_error(base64.b64decode(answer["image"])) < 0.02
+    assert np.shape(answer["code"]) == (4, 4, 32)
+    assert set(answer["timing_ms"]) == {"decode", "queue", "infer", "encode"}
+
+
+def test_headers_tell_where_and_how_it_was_done(tiny: TestClient) -> None:
+    inverted = png(1 - pixels(SEVEN))
+    answer = tiny.post("/denoise", content=inverted, headers=PNG | {"X-Request-ID": "my.id-1"})
+    assert answer.headers["X-Request-ID"] == "my.id-1"
+    assert answer.headers["X-Execution-Provider"] == "CPUExecutionProvider"
+    assert answer.headers["X-Input-Inverted"] == "true"
+    stages = [part.split(";")[0] for part in answer.headers["Server-Timing"].split(", ")]
+    assert sorted(stages) == ["decode", "encode", "infer", "queue"]
+
+
+@pytest.mark.parametrize("request_id", ["", "has space", "x" * 129, "<script>"])
+def test_a_request_id_that_is_no_token_is_replaced(tiny: TestClient, request_id: str) -> None:
+    answer = tiny.get("/livez", headers={"X-Request-ID": request_id})
+    assert len(answer.headers["X-Request-ID"]) == 32
+
+
+def test_the_answer_has_the_size_of_the_picture_or_of_the_model(tiny: TestClient) -> None:
+    picture = png(np.pad(pixels(SEVEN), ((10, 30), (40, 2))))
+    assert pixels(tiny.post("/denoise", content=picture).content).shape == (68, 70)
+    assert pixels(tiny.post("/denoise?size=native", content=picture).content).shape == (28, 28)
+    assert pixels(tiny.post("/reconstruct", content=picture).content).shape == (68, 70)
+
+
+def test_a_large_photo_of_a_dark_digit_comes_back_clean(real: TestClient, digits: Pixels) -> None:
+    random = np.random.default_rng(3)
+    side, height, width = 900, 2000, 3000
+    ink = np.zeros((height, width))
+    seven = Image.fromarray(np.rint(digits[0] * 255).astype(np.uint8))
+    ink[250 : 250 + side, 1700 : 1700 + side] = np.asarray(seven.resize((side, side), Image.Resampling.BICUBIC)) / 255
+    clean = 1 - ink
+    light = 0.95 - 0.3 * np.linspace(0, 1, width) * np.linspace(0.5, 1, height)[:, None]
+    photo = np.clip(light * (1 - 0.8 * ink) + 0.08 * random.standard_normal(ink.shape), 0, 1)
+    content = io.BytesIO()
+    Image.fromarray(np.rint(photo * 255).astype(np.uint8)).convert("RGB").save(content, "JPEG", quality=85)
+    answer = real.post("/denoise", content=content.getvalue())
+    restored = pixels(answer.content)
+    assert restored.shape == (height, width)
+    assert answer.headers["X-Input-Inverted"] == "true"
+    assert np.mean(np.square(restored - clean)) < np.mean(np.square(photo - clean)) / 5
+
+
+def check_problem(answer: Any, status: int, sentence: str) -> None:
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == status
+    assert sentence in problem["detail"]
+    assert problem["request_id"] == answer.headers["X-Request-ID"]
+    assert set(problem) == {"type", "title", "status", "detail", "instance", "request_id"}
+
+
+@pytest.mark.parametrize(
+    ("request_parts", "status", "sentence"),
+    [
+        ({"content": b""}, 400, "The request has no body"),
+        ({"content": SEVEN[:200]}, 400, "cut or damaged"),
+        ({"files": {"picture": SEVEN}}, 400, "no file in a part named 'file'"),
+        ({"data": {"file": "text"}, "files": {"x": b"x"}}, 400, "no file in a part named 'file'"),
+        ({"content": b"--x\r\n", "headers": {"Content-Type": "multipart/form-data"}}, 400, "Missing boundary"),
+        ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "The JSON cannot be read"),
+        ({"content": b"[" * 90_000, "headers": {"Content-Type": "application/json"}}, 400, "The JSON cannot be read"),
+        ({"content": b"\xff\xfe", "headers": {"Content-Type": "application/json"}}, 400, "The JSON cannot be read"),
+        ({"json": {"inputs": "no base64!"}}, 400, "no base64"),
+        ({"json": {"inputs": "http://localhost/seven.png"}}, 400, "no picture is fetched from a URL"),
+        ({"json": {"picture": "x"}}, 422, "inputs"),
+        ({"json": [1]}, 422, "valid dictionary"),
+        ({"json": {"inputs": "AAAA", "parameters": {"size": "huge"}}}, 422, "size=huge"),
+        ({"content": SEVEN, "params": {"size": "huge"}}, 422, "size=huge"),
+        ({"content": SEVEN, "params": {"invert": "maybe"}}, 422, "invert=maybe"),
+        (
+            {"content": SEVEN, "params": {"model": "any"}},
+            422,
+            "'any' can reconstruct, not denoise; for that there are: copy",
+        ),
+        ({"content": SEVEN, "params": {"model": "cnov"}}, 404, "no model named 'cnov'; there are: any, copy, half"),
+        ({"content": SEVEN, "headers": {"Accept": "text/html"}}, 406, "image/png, image/webp, application/json"),
+        ({"content": SEVEN, "headers": {"Accept": "nonsense"}}, 406, "nonsense"),
+        ({"content": b"\0" * 100_001}, 413, "100001 bytes; at most 100,000"),
+        ({"content": iter([b"\0" * 60_000] * 3)}, 413, "at most 100,000"),
+        ({"files": [("file", SEVEN), ("file", SEVEN)]}, 413, "2 files; one"),
+        ({"content": png(np.zeros((600, 600)))}, 413, "600×600 pixels; at most 250,000"),
+        ({"content": b"a,b\n1,2\n"}, 415, "no image of a known kind"),
+        ({"content": SEVEN, "headers": {"Content-Type": "text/plain"}}, 415, "text/plain is not taken"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_problem_in_one_sentence(
+    tiny: TestClient, request_parts: dict[str, Any], status: int, sentence: str
+) -> None:
+    check_problem(tiny.post("/denoise", **request_parts), status, sentence)
+
+
+def test_other_routes_and_methods_are_problems(tiny: TestClient) -> None:
+    check_problem(tiny.get("/nothing"), 404, "There is nothing at /nothing")
+    answer = tiny.get("/denoise")
+    check_problem(answer, 405, "GET is not allowed at /denoise")
+    assert answer.headers["Allow"] == "POST"
+
+
+def test_a_route_without_models_says_so(tmp_path: Path, tiny_models: Path) -> None:
+    (tmp_path / "copy.onnx").write_bytes((tiny_models / "copy.onnx").read_bytes())
+    with TestClient(create_app(Settings(models=tmp_path))) as client:
+        check_problem(client.post("/reconstruct", content=SEVEN), 404, "No model that can reconstruct")
+
+
+def test_models_have_cards(real: TestClient) -> None:
+    cards = {card["name"]: card for card in real.get("/models").json()["models"]}
+    assert cards["basic_ae"]["task"] == "reconstruct"
+    assert [name for name, card in cards.items() if card["default"]] == ["basic_ae", "conv_dae"]
+    card = real.get("/models/conv_dae").json()
+    assert card == cards["conv_dae"]
+    assert card["inputs"] == [{"name": "image", "shape": ["batch", 28, 28, 1], "type": "tensor(float)"}]
+    assert [output["name"] for output in card["outputs"]] == ["restored", "code"]
+    assert card["scores"]["psnr"] > 19
+    check_problem(real.get("/models/none"), 404, "no model named 'none'")
+
+
+def test_info_tells_what_runs(real: TestClient) -> None:
+    info = real.get("/info").json()
+    assert info["device"] == "auto"
+    assert info["providers"]["conv_dae"] == "CPUExecutionProvider"
+    assert info["limits"] == {"max_body_bytes": 8 * 1024 * 1024, "max_pixels": 16_000_000}
+    assert max(info["self_check"]["differences"].values()) <= info["self_check"]["tolerance"]
+
+
+def test_probes_answer(tiny: TestClient) -> None:
+    assert tiny.get("/livez").json() == {"live": True}
+    assert tiny.get("/readyz").json() == {"ready": True}
+
+
+def test_openapi_lists_the_models_and_bodies(real: TestClient) -> None:
+    operation = real.get("/openapi.json").json()["paths"]["/denoise"]["post"]
+    (model,) = (parameter for parameter in operation["parameters"] if parameter["name"] == "model")
+    assert model["schema"] == {"type": "string", "enum": ["conv_dae", "easy_dae"], "default": "conv_dae"}
+    assert next(iter(operation["requestBody"]["content"])) == "multipart/form-data"
+    assert list(operation["responses"]["200"]["content"]) == ["image/png", "image/webp", "application/json"]
+    assert set(operation["responses"]) == {"200", "400", "404", "406", "413", "415", "422"}
+    assert json.dumps(operation)

@@ -1,0 +1,90 @@
+"""Every file in models/ keeps the contract, says of itself what is true, and is as good as it says."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.reference
+import onnxruntime
+import pytest
+
+from tests.conftest import ROOT, Pixels
+from training import score
+
+MODELS = sorted((ROOT / "models").glob("*.onnx"))
+BATCH = 500
+LIMITS = {  # the tutorial's own models, on the 10,000 test digits
+    "basic_ae": {"loss": 0.0955},
+    "easy_dae": {"loss": 0.129},
+    "conv_dae": {"loss": 0.0985, "psnr": 19.6},
+}
+CODES = {"basic_ae": (64,), "easy_dae": (32,), "conv_dae": (4, 4, 32)}
+
+each_model = pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+
+
+def metadata(path: Path) -> dict[str, str]:
+    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+
+
+def noise_factor(path: Path) -> float:
+    found = re.search(r"factor ([\d.]+)", metadata(path)["noise"])
+    return float(found[1]) if found else 0.0
+
+
+@pytest.fixture(scope="module")
+def clean(digits: Pixels) -> Pixels:
+    return digits[..., np.newaxis]
+
+
+@each_model
+def test_its_scores_are_what_it_scores(path: Path, clean: Pixels) -> None:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    noisy = score.noisy(clean, noise_factor(path))
+    batches = [noisy[i : i + BATCH] for i in range(0, len(noisy), BATCH)]
+    restored = np.concatenate([session.run(["restored"], {"image": batch})[0] for batch in batches])
+    scores = score.score(clean, noisy, restored)
+    assert scores == pytest.approx(json.loads(metadata(path)["scores"]), abs=1e-3)
+    limits = LIMITS[path.stem]
+    assert scores["loss"] <= limits["loss"]
+    assert scores["psnr"] >= limits.get("psnr", 0)
+    if "noisy_psnr" in scores:
+        assert scores["noisy_psnr"] == pytest.approx(9.4, abs=0.05)
+
+
+@each_model
+def test_its_graph_is_valid_lean_and_the_same_in_every_runtime(path: Path, clean: Pixels) -> None:
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    nodes = [node.op_type for node in model.graph.node]
+    assert len(nodes) <= 25
+    assert "Transpose" not in nodes
+    modes = [a.s for node in model.graph.node for a in node.attribute if a.name == "coordinate_transformation_mode"]
+    assert set(modes) <= {b"asymmetric"}  # the tutorial's; the half-pixel one has left the standard
+    (expected,) = onnxruntime.InferenceSession(path).run(["restored"], {"image": clean[:4]})
+    (reference,) = onnx.reference.ReferenceEvaluator(model).run(["restored"], {"image": clean[:4]})
+    assert np.abs(expected - reference).max() < 1e-5
+
+
+@each_model
+def test_its_inputs_and_outputs_are_named_as_the_contract_has_them(path: Path) -> None:
+    session = onnxruntime.InferenceSession(path)
+    (image,) = session.get_inputs()
+    restored, code = session.get_outputs()
+    assert (image.name, image.shape, image.type) == ("image", ["batch", 28, 28, 1], "tensor(float)")
+    assert (restored.name, restored.shape) == ("restored", ["batch", 28, 28, 1])
+    assert (code.name, tuple(code.shape)) == ("code", ("batch", *CODES[path.stem]))
+
+
+@each_model
+def test_its_card_has_its_scores_and_pictures(path: Path) -> None:
+    card = path.with_suffix(".md").read_text(encoding="utf-8")
+    scores = json.loads(metadata(path)["scores"])
+    assert f"{scores['loss']:.4f}" in card
+    assert f"{scores['psnr']:.2f}" in card
+    pictures = re.findall(r"\((pictures/.*?)\)", card)
+    assert pictures
+    for picture in pictures:
+        assert (path.parent / picture).is_file()

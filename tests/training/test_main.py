@@ -1,0 +1,43 @@
+"""`python -m training` goes from archives to models, cards and pictures."""
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from PIL import Image
+
+from service import denoiser
+from training.__main__ import main
+
+
+def test_a_run_writes_models_that_the_service_takes(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    options = ["--epochs", "1", "--data", str(small_mnist), "--out", str(out), "--checkpoints", str(tmp_path / "kept")]
+    main(["basic_ae", "easy_dae", *options, "--hidden", "12"])
+    main(["conv_dae", *options, "--hidden", "8", "8", "4", "--batch", "64", "--fresh"])
+    assert sorted(path.name for path in out.iterdir()) == [
+        "basic_ae.md", "basic_ae.onnx", "conv_dae.md", "conv_dae.onnx", "easy_dae.md", "easy_dae.onnx", "pictures",
+    ]  # fmt: skip
+    assert sorted(path.name for path in (out / "pictures").iterdir()) == [
+        "basic_ae-restored.png", "comparison.png", "conv_dae-restored.png", "easy_dae-restored.png",
+    ]  # fmt: skip
+    for picture in (out / "pictures").iterdir():
+        with Image.open(picture) as image:
+            assert image.width > 600
+    models = denoiser.load(out, "cpu", threads=1)
+    assert models["easy_dae"].outputs[1].shape == ("batch", 12)
+    assert models["conv_dae"].outputs[1].shape == ("batch", 4, 4, 4)
+    metadata = {entry.key: entry.value for entry in onnx.load(out / "easy_dae.onnx").metadata_props}
+    assert metadata["training_data"] == "MNIST, 2,000 training digits"
+    scores = json.loads(metadata["scores"])
+    assert f"| {scores['loss']:.4f} |" in (out / "easy_dae.md").read_text()
+    assert "easy_dae, epoch 1 of 1" in capsys.readouterr().out
+
+
+def test_an_unknown_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["conv"])
+    assert "there is no recipe named 'conv'; there are basic_ae, easy_dae, conv_dae" in capsys.readouterr().err

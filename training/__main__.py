@@ -1,0 +1,66 @@
+"""`python -m training [name ...]`: the whole run, from the MNIST archives to models, cards and pictures."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from training import card, export, fit, mnist, score
+from training.recipes import RECIPES, Recipe
+
+PROOF_DIGITS = 256  # test digits on which the exported file must equal Keras
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Trains, scores, exports and describes each model that the arguments name; all of them when they name none."""
+    options = _options(arguments)
+    train, test = mnist.load(options.data)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for recipe in _recipes(options):
+        print(f"{recipe.name}: {recipe.title}")
+        if options.fresh:
+            fit.forget(recipe, options.checkpoints)
+        network = fit.fit(recipe, train.pixels, options.checkpoints)
+        noisy = score.noisy(test.pixels, recipe.noise)
+        scores = score.score(test.pixels, noisy, export.restored(network, noisy))
+        print(", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
+        path = export.export(recipe, network, noisy[:PROOF_DIGITS], len(train.pixels), scores, options.out)
+        card.write(recipe, path, test.pixels)
+        print(f"{path} and its card are written")
+    card.compare(options.out, test.pixels)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}; all when none is named")
+    parser.add_argument("--data", type=Path, default=Path("MNIST_data"), help="folder of the four archives")
+    parser.add_argument("--out", type=Path, default=Path("models"), help="folder to write models, cards, pictures to")
+    parser.add_argument(
+        "--checkpoints", type=Path, default=Path(".checkpoints"), help="what a stopped run goes on from"
+    )
+    parser.add_argument("--fresh", action="store_true", help="begin anew, not where a stopped run was")
+    for name, kind in (("epochs", int), ("batch", int), ("learning_rate", float), ("noise", float), ("seed", int)):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help="instead of the recipe's")
+    parser.add_argument("--hidden", type=int, nargs="+", metavar="N", help="layer sizes instead of the recipe's")
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.names if name not in RECIPES]:
+        parser.error(f"there is no recipe named {unknown[0]!r}; there are {', '.join(RECIPES)}")
+    return options
+
+
+def _recipes(options: argparse.Namespace) -> list[Recipe]:
+    """The recipes that were named, with the numbers that were given in place of their own."""
+    numbers = {name: getattr(options, name) for name in ("epochs", "batch", "learning_rate", "noise", "seed")}
+    numbers["hidden"] = options.hidden and tuple(options.hidden)
+    given = {name: value for name, value in numbers.items() if value is not None}
+    return [dataclasses.replace(RECIPES[name], **given) for name in options.names or RECIPES]
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (mnist.DataError, export.ExportError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; the same command goes on from the last whole epoch")

@@ -1,0 +1,126 @@
+"""A model's card, models/<name>.md, and the tutorial's pictures, drawn by running the exported file."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from PIL import Image, ImageDraw, ImageFont
+
+from training import score
+from training.mnist import SIDE, Pixels
+from training.recipes import RECIPES, Recipe
+
+COLUMNS = 10  # digits in a picture's row
+ENLARGED = 2  # times, so that a digit of 28 px can be looked at
+GAP = 4  # px between digits
+CAPTION = 92  # px at the left of each row
+
+SCORES = {  # key in the file's metadata -> how the card says it
+    "loss": ("loss (cross-entropy, nats per pixel)", ".4f"),
+    "psnr": ("PSNR, dB (mean over digits)", ".2f"),
+    "ssim": ("SSIM (mean over digits)", ".4f"),
+    "noisy_psnr": ("PSNR of the noisy input itself, dB", ".2f"),
+    "noisy_ssim": ("SSIM of the noisy input itself", ".4f"),
+}
+USES = {
+    "reconstruct": "Gives a digit back from its hidden code: one sees what the code kept and what it dropped.",
+    "denoise": "Takes noise off a digit: light ink on black, 0 … 1.",
+}
+LIMITS = {
+    "reconstruct": "Knows clean handwritten digits only: other drawings come back bent towards digits, and noise comes "
+    "back smeared.",
+    "denoise": "Knows one kind of noise, Gaussian of this factor, and handwritten digits only. Light noise it takes "
+    "off at the price of fine detail; what is no digit comes back bent towards one.",
+}
+
+
+def write(recipe: Recipe, path: Path, clean: Pixels) -> None:
+    """Writes the card of the model at `path` beside it, and its pictures of the first `clean` digits to `pictures/`."""
+    metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    pictures = path.parent / "pictures"
+    pictures.mkdir(exist_ok=True)
+    shown = clean[:COLUMNS]
+    rows = {"clean": shown, "noisy": score.noisy(shown, recipe.noise)} if recipe.noise else {"original": shown}
+    restored, code = _run(path, list(rows.values())[-1])
+    drawn = {f"{path.stem}-restored.png": grid({**rows, "restored": restored})}
+    if (side := math.isqrt(code[0].size)) ** 2 == code[0].size == code.shape[1]:
+        drawn[f"{path.stem}-codes.png"] = grid({"original": shown, "code": _as_pictures(code, side)})
+    for name, picture in drawn.items():
+        picture.save(pictures / name)
+    path.with_suffix(".md").write_text(_text(recipe, metadata, list(drawn), len(clean)), encoding="utf-8")
+
+
+def compare(out: Path, clean: Pixels) -> None:
+    """The tutorial's last picture, `pictures/comparison.png`: every denoiser in `out` on the same noisy digits."""
+    recipes = [recipe for recipe in RECIPES.values() if recipe.noise and (out / f"{recipe.name}.onnx").exists()]
+    if not recipes[1:]:
+        return
+    shown = clean[:COLUMNS]
+    noisy = score.noisy(shown, recipes[0].noise)
+    rows = {"clean": shown, "noisy": noisy}
+    for recipe in recipes:
+        rows[recipe.name] = _run(out / f"{recipe.name}.onnx", noisy)[0]
+    grid(rows).save(out / "pictures" / "comparison.png")
+
+
+def grid(rows: dict[str, Pixels]) -> Image.Image:
+    """Captioned rows of pictures, each `[count, height, width, 1]`, 0 … 1, drawn at one size."""
+    cell = SIDE * ENLARGED + GAP
+    count = max(len(pictures) for pictures in rows.values())
+    sheet = Image.new("L", (CAPTION + count * cell + GAP, len(rows) * cell + GAP), 255)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(14)
+    for row, (caption, pictures) in enumerate(rows.items()):
+        top = GAP + row * cell
+        draw.text((GAP, top + cell // 2), caption, fill=0, font=font, anchor="lm")
+        for column, picture in enumerate(pictures):
+            image = Image.fromarray(np.rint(picture[..., 0] * 255).astype(np.uint8))
+            size = (SIDE * ENLARGED, SIDE * ENLARGED)
+            sheet.paste(image.resize(size, Image.Resampling.NEAREST), (CAPTION + column * cell, top))
+    return sheet
+
+
+def _run(path: Path, digits: Pixels) -> tuple[Pixels, Pixels]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    restored, code = session.run(["restored", "code"], {"image": digits})
+    return restored, code
+
+
+def _as_pictures(code: Pixels, side: int) -> Pixels:
+    """Codes `[count, side · side]` as pictures, black at 0 and white at the largest value of all."""
+    return code.reshape(-1, side, side, 1) / max(float(code.max()), 1e-9)
+
+
+def _text(recipe: Recipe, metadata: dict[str, str], pictures: list[str], count: int) -> str:
+    scores = json.loads(metadata["scores"])
+    lines = [
+        f"# {recipe.name}",
+        "",
+        f"{metadata['title']}. {USES[recipe.task]}",
+        "",
+        *(f"![{name}](pictures/{name})\n" for name in pictures),
+        "## How it was made",
+        "",
+        f"- By `python -m training` on {metadata['date']}, with the numbers below",
+        f"- Trained on: {metadata['training_data']}, noise: {metadata['noise']}",
+        f"- Network: {recipe.architecture.__name__}, hidden {recipe.hidden}",
+        f"- Parameters: {int(metadata['parameters']):,}",
+        f"- Epochs: {recipe.epochs}, in batches of {recipe.batch}, Adam at {recipe.learning_rate}, seed {recipe.seed}",
+        "",
+        "## Scores",
+        "",
+        f"On the {count:,} MNIST test digits, the same noise for every model:",
+        "",
+        "| score | value |",
+        "| --- | --- |",
+        *(f"| {label} | {scores[key]:{form}} |" for key, (label, form) in SCORES.items() if key in scores),
+        "",
+        "## Limits",
+        "",
+        LIMITS[recipe.task],
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""A trained Keras network becomes models/<name>.onnx: converted, proved equal, written in one step.
+
+The file explains itself: models/README.md is the contract that the metadata written here keep.
+"""
+
+import base64
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import onnx.reference
+import onnxruntime
+import tensorflow as tf
+import tf2onnx
+
+from training.mnist import SIDE, Pixels
+from training.recipes import Recipe
+
+OPSET = 18  # the highest that tf2onnx writes
+TOLERANCE = 1e-5  # largest difference between Keras and the exported file, per pixel
+BATCH = 500  # digits per call of Keras
+PROBE_DIGITS = 2  # digits that the file carries with Keras' own answer to them
+
+
+class ExportError(Exception):
+    """The converted file is not the network that was trained; the message says where they part. Nothing is written."""
+
+
+def export(
+    recipe: Recipe, network: keras.Model, digits: Pixels, trained_on: int, scores: dict[str, float], out: Path
+) -> Path:
+    """Writes `out/<name>.onnx`, replacing an older one only when the new one is proved, and gives its path.
+
+    Args:
+        recipe: what the network was trained by.
+        network: from a picture to `logits` and `code`.
+        digits: `[count, 28, 28, 1]`, 0 … 1; the proof runs on all of them, the first ones become the probe.
+        trained_on: how many digits the network was trained on.
+        scores: of the network on the test digits, kept in the file.
+        out: folder.
+
+    Raises:
+        ExportError: ONNX's checker, its reference evaluator or onnxruntime disagrees with Keras.
+    """
+    model = convert(network)
+    answers = restored(network, digits)
+    probe = slice(0, PROBE_DIGITS)
+    onnx.helper.set_model_props(
+        model,
+        {
+            "task": recipe.task,
+            "title": recipe.title,
+            "training_data": f"MNIST, {trained_on:,} training digits",
+            "noise": f"Gaussian, factor {recipe.noise}, clipped to 0 … 1" if recipe.noise else "none",
+            "scores": json.dumps({name: round(value, 4) for name, value in scores.items()}),
+            "date": datetime.now(UTC).date().isoformat(),
+            "parameters": str(network.count_params()),
+            "probe_shape": json.dumps(digits[probe].shape),
+            "probe_input": base64.b64encode(digits[probe].astype("<f4").tobytes()).decode(),
+            "probe_restored": base64.b64encode(answers[probe].astype("<f4").tobytes()).decode(),
+        },
+    )
+    prove(model, digits, answers)
+    path = out / f"{recipe.name}.onnx"
+    partial = path.with_suffix(".onnx.partial")
+    partial.write_bytes(model.SerializeToString())
+    partial.replace(path)
+    return path
+
+
+def restored(network: keras.Model, digits: Pixels) -> Pixels:
+    """Keras' own answer to `digits`, `[count, 28, 28, 1]`, 0 … 1."""
+    logits = network.predict(digits, batch_size=BATCH, verbose=0)["logits"]
+    pixels: Pixels = keras.ops.convert_to_numpy(keras.ops.sigmoid(logits))
+    return pixels
+
+
+def convert(network: keras.Model) -> onnx.ModelProto:
+    """The network as ONNX, outputs and axes named as the contract has them. The one place that knows tf2onnx."""
+    signature = [tf.TensorSpec((None, SIDE, SIDE, 1), tf.float32, name="image")]
+
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]  # TensorFlow ships no types
+    def function(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = network(image, training=False)
+        return {"restored": tf.sigmoid(outputs["logits"]), "code": _code(outputs["code"])}
+
+    model: onnx.ModelProto
+    model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    outputs = {output.name: output for output in model.graph.output}  # tf2onnx puts them in alphabetical order
+    del model.graph.output[:]
+    model.graph.output.extend([outputs["restored"], outputs["code"]])
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"  # tf2onnx names it anew on every run
+    return model
+
+
+def _code(code: tf.Tensor) -> tf.Tensor:
+    """The code as it is. A code with height and width takes a way on which no Transpose is left in the ONNX file.
+
+    ONNX convolves channels first. One block as large as the picture, moved to the channels and shaped back, gives the
+    same numbers channels last.
+    """
+    if len(code.shape) == len(("batch", "units")):
+        return code
+    _, height, width, channels = code.shape
+    if height != width:
+        raise ExportError(f"the code must be square to be laid out channels last; it is {height}×{width}")
+    return tf.reshape(tf.nn.space_to_depth(code, height), (-1, height, width, channels))
+
+
+def prove(model: onnx.ModelProto, digits: Pixels, expected: Pixels) -> None:
+    """Raises ExportError unless the file is valid ONNX and gives `expected` for `digits` wherever it is run."""
+    onnx.checker.check_model(model, full_check=True)
+    content = model.SerializeToString()
+    runtime = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    reference: Any = onnx.reference.ReferenceEvaluator(model)  # slow: it gets the probe only
+    for name, session, count in (("onnxruntime", runtime, len(digits)), ("onnx's evaluator", reference, PROBE_DIGITS)):
+        (answer,) = session.run(["restored"], {"image": digits[:count]})
+        difference = float(np.max(np.abs(answer - expected[:count])))
+        if not difference <= TOLERANCE:
+            raise ExportError(f"{name} differs from Keras by {difference:.2g}, more than {TOLERANCE:g}")
