@@ -1,3 +1,8 @@
 """HTTP in, picture out: the denoising service."""
 
+import os
+
+# Since 1.31 onnxruntime reports its use to its makers unless this is set before it is imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 __version__ = "0.1.0"

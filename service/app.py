@@ -110,7 +110,7 @@ def _problem(request: Request, status: int, detail: str, headers: dict[str, str]
         "type": "about:blank",  # the status says it all; the detail is for people
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": detail.encode(errors="replace").decode(),  # a caller's lone surrogates are no UTF-8
         "instance": request.url.path,
         "request_id": request.state.request_id,
     }

@@ -122,18 +122,19 @@ def load(folder: Path, device: Device, threads: int) -> dict[str, Denoiser]:
     if device == "auto" and CUDA not in onnxruntime.get_available_providers():
         log.info("Models run on the CPU: the onnxruntime installed here is built without CUDA.")
         device = "cpu"
-    return {path.stem: _load(path, device, threads) for path in paths}
-
-
-def _load(path: Path, device: Device, threads: int) -> Denoiser:
-    if device != "cpu":
-        try:
-            return Denoiser(path, CUDA, threads)
-        except SetupError as error:
-            if device == "cuda":
-                raise
-            log.warning("%s FALLS BACK TO THE CPU. %s", path.stem, error)
-    return Denoiser(path, CPU, threads)
+    denoisers = {}
+    for path in paths:
+        if device != "cpu":
+            try:
+                denoisers[path.stem] = Denoiser(path, CUDA, threads)
+                continue
+            except SetupError as error:
+                if device == "cuda":
+                    raise
+                log.warning("FALLING BACK TO THE CPU from %s on: %s", path.stem, error)
+                device = "cpu"
+        denoisers[path.stem] = Denoiser(path, CPU, threads)
+    return denoisers
 
 
 def default(denoisers: Mapping[str, Denoiser], task: Task, named: str | None = None) -> str | None:

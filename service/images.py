@@ -1,6 +1,7 @@
 """File bytes to pixels and back. The one module that knows Pillow."""
 
 import io
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,8 @@ FORMATS_IN_WORDS = "PNG, JPEG, WebP, BMP, GIF, TIFF, PGM and PPM"
 MID_GREY = 0.5
 MOSTLY = 0.5  # of a picture
 
+# Damage is told to the caller; in the log it would only give hostile uploads a voice.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own guard only warns; decode() has a stricter one, which is a setting
 
 

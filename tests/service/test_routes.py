@@ -17,6 +17,7 @@ from service.settings import Settings
 from tests.conftest import CLEAN_7, NOISY_7, Pixels
 
 SEVEN = NOISY_7.read_bytes()
+SURROGATE = json.dumps({"inputs": "AAAA", "parameters": {"model": "\ud800"}}).encode()  # half a character
 PNG = {"Content-Type": "image/png"}
 
 
@@ -167,6 +168,7 @@ def check_problem(answer: Any, status: int, sentence: str) -> None:
         ({"json": {"inputs": "http://localhost/seven.png"}}, 400, "no picture is fetched from a URL"),
         ({"json": {"picture": "x"}}, 422, "inputs"),
         ({"json": [1]}, 422, "valid dictionary"),
+        ({"content": SURROGATE, "headers": {"Content-Type": "application/json"}}, 404, "no model named '?'"),
         ({"json": {"inputs": "AAAA", "parameters": {"size": "huge"}}}, 422, "size=huge"),
         ({"content": SEVEN, "params": {"size": "huge"}}, 422, "size=huge"),
         ({"content": SEVEN, "params": {"invert": "maybe"}}, 422, "invert=maybe"),

@@ -1,5 +1,6 @@
 """The service as a process: it starts and says where, stops in order, and refuses a set-up that does not hold."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -75,6 +76,14 @@ def test_models_that_do_not_hold_stop_the_start(tmp_path: Path) -> None:
     assert f"There is no .onnx file in {tmp_path}" in refusal(DENOISE_MODELS=str(tmp_path))
     (tmp_path / "bad.onnx").write_bytes(tiny_model(shape=("batch", 28, 28, 3)))
     assert "bad.onnx does not keep the models' contract" in refusal(DENOISE_MODELS=str(tmp_path))
+
+
+def test_nothing_is_reported_to_anybody(tmp_path: Path) -> None:
+    # onnxruntime's reporting keeps a device id in the user's cache folder: none there, none sent
+    code = "from service.app import create_app; create_app()"
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_tensorflow_and_training_never_come_into_the_service() -> None:
