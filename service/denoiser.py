@@ -70,7 +70,10 @@ class Denoiser:
 
     def __init__(self, path: Path, provider: str, threads: int) -> None:
         """Loads the file and proves it with `threads` threads. Raises SetupError when it does not hold its contract."""
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise SetupError(f"{path} cannot be read: {error.strerror}.") from None
         self._session = _session(path, content, provider, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.name = path.stem
@@ -170,7 +173,7 @@ def _session(path: Path, content: bytes, provider: str, threads: int) -> onnxrun
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # onnxruntime's exceptions have no common class of their own
-        raise SetupError(f"{path} is no ONNX file that can be loaded: {error}") from error
+        raise SetupError(f"{path} cannot be loaded: {error}") from error
     if session.get_providers()[0] != provider:  # asked for CUDA where there is none, onnxruntime takes the CPU
         raise SetupError("No GPU that onnxruntime can use was found: the driver, CUDA or cuDNN is missing or too old.")
     return session
@@ -183,6 +186,8 @@ def _tensors(arguments: Sequence[Any]) -> tuple[Tensor, ...]:
 def _size(path: Path, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> tuple[int, int] | None:
     """The height and width that the contract's one input has. Raises SetupError when it is not the contract's."""
     expected = "one float32 input `image` [batch, height, width, 1] and a first output `restored` of the same shape"
+    if not inputs or not outputs:
+        raise _broken(path, f"{expected} are expected; it has none")
     image, restored = inputs[0], outputs[0]
     if (
         (len(inputs), image.name, restored.name, image.type, restored.type)

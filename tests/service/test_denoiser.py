@@ -27,9 +27,9 @@ def test_models_are_named_by_their_files_and_run(tiny_models: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "no ONNX file that can be loaded"),
-        (b"not a model", "no ONNX file that can be loaded"),
-        (tiny_model()[:2000], "no ONNX file that can be loaded"),
+        (b"", "cannot be loaded"),
+        (b"not a model", "cannot be loaded"),
+        (tiny_model()[:2000], "cannot be loaded"),
         (tiny_model(shape=("batch", 28, 28, 3)), "`image` tensor.float. .'batch', 28, 28, 3."),
         (tiny_model(shape=(1, 28, 28, 1)), "does not keep the models' contract"),
         (tiny_model(shape=("batch", 784)), "does not keep the models' contract"),
@@ -56,6 +56,12 @@ def test_models_are_named_by_their_files_and_run(tiny_models: Path) -> None:
 def test_a_file_that_breaks_the_contract_is_named(tmp_path: Path, content: bytes, sentence: str) -> None:
     (tmp_path / "bad.onnx").write_bytes(content)
     with pytest.raises(SetupError, match=f"bad.onnx.*{sentence}"):
+        denoiser.load(tmp_path, "cpu", threads=1)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gone.onnx").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SetupError, match=r"gone.onnx cannot be read: No such file or directory\."):
         denoiser.load(tmp_path, "cpu", threads=1)
 
 
