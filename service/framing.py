@@ -21,10 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service.resampling import Plane, Span, centres, inside, resample
+
 Pixels = NDArray[np.float32]
-Plane = NDArray[np.floating]  # numbers on the way, of either precision
 Mask = NDArray[np.bool_]
-Span = tuple[float, float]  # from, to, in pixels of the picture; may reach over its edges
 
 THUMBNAIL = 128  # px, its longer side at most
 BAND = 0.1  # of each side: the edge where the paper is looked for
@@ -81,13 +81,11 @@ def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> 
         near = slice(0, height), slice(0, width)
 
     pixels = pixels[near]
-    down = _resampling(pixels.shape[0], size[0], *rows), _resampling(pixels.shape[1], size[1], *columns)
-    framed: Plane = down[0] @ pixels @ down[1].T
-    places = _places(pixels.shape[0], size[0], *rows), _places(pixels.shape[1], size[1], *columns)
-    framed -= _quadratic(*places) @ look.paper
-    framed *= np.outer(down[0].any(axis=1), down[1].any(axis=1))  # outside the picture there is paper
-    framed = _contrasted(-framed if inverted else framed)
-    return framed, Frame((height, width), inverted, _moved(rows, near[0].start), _moved(columns, near[1].start))
+    framed: Plane = resample(pixels, size, rows, columns) - _surface(pixels.shape, size, rows, columns) @ look.paper
+    # outside the picture there is paper
+    framed *= np.outer(inside(pixels.shape[0], size[0], rows), inside(pixels.shape[1], size[1], columns))
+    fitted = _contrasted(-framed if inverted else framed)
+    return fitted, Frame((height, width), inverted, _moved(rows, near[0].start), _moved(columns, near[1].start))
 
 
 def restore(answer: Pixels, frame: Frame, native: bool = False) -> Pixels:
@@ -97,9 +95,8 @@ def restore(answer: Pixels, frame: Frame, native: bool = False) -> Pixels:
     """
     if not native and answer.shape != frame.shape:
         (height, width), (rows, columns) = frame.shape, (frame.rows, frame.columns)
-        down = _resampling(answer.shape[0], height, *_seen_from(rows, answer.shape[0], height))
-        across = _resampling(answer.shape[1], width, *_seen_from(columns, answer.shape[1], width))
-        answer = np.clip(down @ answer @ across.T, 0, 1)
+        seen = _seen_from(rows, answer.shape[0], height), _seen_from(columns, answer.shape[1], width)
+        answer = np.clip(resample(answer, frame.shape, *seen), 0, 1)
     return _turned(answer, frame.inverted)
 
 
@@ -122,8 +119,8 @@ def _look(pixels: Pixels) -> _Look:
     small = max(1, round(height * shrink)), max(1, round(width * shrink))
     thumbnail: Plane = pixels
     if small != pixels.shape:
-        thumbnail = _resampling(height, small[0], 0, height) @ pixels @ _resampling(width, small[1], 0, width).T
-    surface = _quadratic(_places(small[0], small[0], 0, small[0]), _places(small[1], small[1], 0, small[1]))
+        thumbnail = resample(pixels, small, (0, height), (0, width))
+    surface = _surface(small, small, (0, small[0]), (0, small[1]))
     paper = _paper(thumbnail, surface)
     sigma = max(LEAST_SMOOTHING, SMOOTHING * max(small))
     return _Look(_smoothed(thumbnail - surface @ paper, sigma), paper, (height / small[0], width / small[1]))
@@ -145,15 +142,11 @@ def _paper(thumbnail: Plane, surface: Plane) -> Plane:
     return coefficients
 
 
-def _quadratic(rows: Plane, columns: Plane) -> Plane:
-    """The six terms of a quadratic surface over the grid of `rows` × `columns`, as `[rows, columns, 6]`."""
-    y, x = np.meshgrid(rows, columns, indexing="ij")
+def _surface(shape: tuple[int, int], size: tuple[int, int], rows: Span, columns: Span) -> Plane:
+    """The six terms of a quadratic surface at the pixels of a stretch, `[*size, 6]`; each axis of `shape` is -1 … 1."""
+    places = centres(size[0], rows) * 2 / shape[0] - 1, centres(size[1], columns) * 2 / shape[1] - 1
+    y, x = np.meshgrid(*places, indexing="ij")
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-
-
-def _places(length: int, count: int, start: float, stop: float) -> Plane:
-    """Centres of `count` pixels that share `start` … `stop` of an axis of `length`, as -1 … 1 along the axis."""
-    return 2 * (start + (np.arange(count) + 0.5) * (stop - start) / count) / length - 1
 
 
 def _dark_on_light(ink: Plane) -> bool:
@@ -240,19 +233,3 @@ def _seen_from(span: Span, inside: int, length: int) -> Span:
     """An axis of `length` pixels, of which `span` is an answer of `inside` pixels, in the answer's pixels."""
     start, stop = span
     return (0 - start) * inside / (stop - start), (length - start) * inside / (stop - start)
-
-
-def _resampling(source: int, target: int, start: float, stop: float) -> Pixels:
-    """The matrix `[target, source]` that takes `start` … `stop` of an axis of `source` pixels to `target` pixels.
-
-    Rows are Keys' cubic kernel (IEEE Trans. ASSP 29, 1981; a = -1/2), widened by the factor of shrinking so that
-    nothing aliases, and sum to 1; pixels that lie outside the axis are rows of zeros.
-    """
-    step = (stop - start) / target
-    centres = start + (np.arange(target) + 0.5) * step
-    x = np.abs(centres[:, None] - (np.arange(source) + 0.5)) / max(step, 1.0)
-    near, far = (1.5 * x - 2.5) * x * x + 1, ((2.5 - 0.5 * x) * x - 4) * x + 2
-    weights = np.select([x < 1, x < 2], [near, far], 0)  # noqa: PLR2004  # the kernel's own pieces
-    weights[(centres < 0) | (centres > source)] = 0
-    totals = weights.sum(axis=1, keepdims=True)
-    return (weights / np.where(totals == 0, 1, totals)).astype(np.float32)

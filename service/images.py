@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from service.errors import BrokenBody, TooLarge, UnsupportedKind
+from service.errors import BrokenBody, NotAcceptable, TooLarge, UnsupportedKind
 
 Pixels = NDArray[np.float32]
 Kind = Literal["png", "webp"]
@@ -16,6 +16,7 @@ Kind = Literal["png", "webp"]
 # Pillow knows many more kinds, and nearly every hole found in it lies in those.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 FORMATS_IN_WORDS = "PNG, JPEG, WebP, BMP, GIF, TIFF, PGM and PPM"
+LONGEST_WEBP = 16_383  # pixels a side, by the format
 MID_GREY = 0.5
 MOSTLY = 0.5  # of a picture
 
@@ -88,7 +89,16 @@ def _ranged(values: Pixels) -> Pixels:
 
 
 def encode(pixels: Pixels, kind: Kind) -> bytes:
-    """Pixels `[height, width]`, 0 … 1, as the bytes of an 8-bit grey PNG or a lossless WebP."""
+    """Pixels `[height, width]`, 0 … 1, as the bytes of an 8-bit grey PNG or a lossless WebP.
+
+    Raises:
+        NotAcceptable: the picture is longer than a WebP can be.
+    """
+    if kind == "webp" and max(pixels.shape) > LONGEST_WEBP:
+        height, width = pixels.shape
+        raise NotAcceptable(
+            f"A WebP has at most {LONGEST_WEBP:,} pixels a side; the answer has {width}×{height} and can be had as PNG."
+        )
     image = Image.fromarray(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8))
     file = io.BytesIO()
     if kind == "png":

@@ -8,7 +8,7 @@ from service import framing
 from tests.conftest import Pixels
 
 SIZE = (28, 28)
-COUNT = 30  # digits per case
+COUNT = 15  # digits per case
 
 
 def noisy(pixels: Pixels, factor: float, seed: int = 0) -> Pixels:
@@ -119,13 +119,9 @@ def test_a_model_of_any_size_gets_the_whole_picture(digits: Pixels) -> None:
     assert np.allclose(framing.restore(framed, frame), 1 - picture)
 
 
-def test_shrinking_does_not_alias() -> None:
-    board = np.indices((560, 560)).sum(axis=0) % 2
-    small = framing._resampling(560, 28, 0, 560) @ board @ framing._resampling(560, 28, 0, 560).T
-    assert np.abs(small - 0.5).max() < 0.01
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (3, 5), (29, 28), (2000, 30)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (1, 400), (400, 1), (3, 5), (29, 28), (2000, 30), (1, 4_000_000), (4_000_000, 1)]
+)
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_blank_pictures_of_any_shape_come_back_blank(shape: tuple[int, int], value: float) -> None:
     framed, frame = framing.fit(np.full(shape, value, np.float32), SIZE, None)

@@ -194,6 +194,12 @@ def test_what_cannot_be_answered_is_a_problem_in_one_sentence(
     check_problem(tiny.post("/denoise", **request_parts), status, sentence)
 
 
+def test_a_picture_longer_than_a_webp_can_be_is_not_acceptable(tiny: TestClient) -> None:
+    long = png(np.zeros((2, 17_000)))
+    check_problem(tiny.post("/denoise", content=long, headers={"Accept": "image/webp"}), 406, "16,383 pixels a side")
+    assert pixels(tiny.post("/denoise", content=long).content).shape == (2, 17_000)
+
+
 def test_other_routes_and_methods_are_problems(tiny: TestClient) -> None:
     check_problem(tiny.get("/nothing"), 404, "There is nothing at /nothing")
     answer = tiny.get("/denoise")
