@@ -40,7 +40,7 @@ pins: $(DEV)  ## renew the pinned versions in requirements/
 # The stamp is a copy of the pins that an environment was made from: changed pins make it anew.
 .venv/%.txt .venv-dev/%.txt: requirements/%.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make PYTHON=python3.13 ..."; exit 1; }
+	  || { echo "Python 3.11 or newer is needed, and $(PYTHON) is not. Try: make PYTHON=python3.13 ..."; exit 1; }
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<

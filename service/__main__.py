@@ -15,6 +15,8 @@ from service.errors import SetupError
 from service.routes import Service
 from service.settings import Settings
 
+SHUTDOWN_S = 10  # that requests still running get to finish, once nothing new is taken
+
 log = logging.getLogger("service")
 
 
@@ -50,7 +52,7 @@ def main() -> None:
     app = create_app(chosen)
     service: Service = app.state.service
     _greet(service, listener)
-    config = uvicorn.Config(app, log_config=None, server_header=False)
+    config = uvicorn.Config(app, log_config=None, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S)
     Server(config, service).run(sockets=[listener])
 
 
@@ -62,19 +64,21 @@ def _listener(chosen: Settings) -> socket.socket:
         listener.bind((chosen.host, chosen.port))
     except OSError as error:
         raise SetupError(
-            f"{chosen.host}:{chosen.port} cannot be listened on: {error.strerror}; DENOISE_PORT names another port."
+            f"{chosen.host}:{chosen.port} cannot be listened on: {error.strerror}; "
+            "DENOISE_HOST and DENOISE_PORT name another address."
         ) from None
     return listener
 
 
 def _greet(service: Service, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
-    url = f"http://{host}:{port}"
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     for model in service.denoisers.values():
         log.info("%s (%s) runs on %s, self-check within %.1g", model.name, model.task, model.provider, model.difference)
+    task = next(task for task, name in service.defaults.items() if name)
     print(
         f"Serving on {url} (documentation: {url}/docs). Try:\n"
-        f"  curl --data-binary @tests/digits/noisy_7.png -H 'Content-Type: image/png' '{url}/denoise' -o clean.png",
+        f"  curl --data-binary @tests/digits/noisy_7.png -H 'Content-Type: image/png' '{url}/{task}' -o clean.png",
         flush=True,
     )
 

@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Cleans noisy pictures of handwritten digits with autoencoders.",
         docs_url=None,  # the pages below are the same with scripts served from here
         redoc_url=None,
+        redirect_slashes=False,  # a body is rarely sent a second time
         exception_handlers={
             **dict.fromkeys(STATUS, _request_error),
             HTTPException: _http_error,

@@ -119,6 +119,8 @@ def load(folder: Path, device: Device, threads: int) -> dict[str, Denoiser]:
     Raises:
         SetupError: there is no model, a file does not hold its contract, or `device` is `cuda` and there is none.
     """
+    if not folder.is_dir():
+        raise SetupError(f"There is no folder {folder.absolute()}; DENOISE_MODELS names the folder to serve.")
     paths = sorted(folder.glob("*.onnx"))
     if not paths:
         raise SetupError(f"There is no .onnx file in {folder.absolute()}; DENOISE_MODELS names the folder to serve.")
@@ -161,7 +163,7 @@ def _session(path: Path, content: bytes, provider: str, threads: int) -> onnxrun
         if CUDA not in onnxruntime.get_available_providers():
             raise SetupError(
                 "DENOISE_DEVICE=cuda, but the onnxruntime installed here is built without CUDA; "
-                "requirements/cuda.txt has the one with it."
+                "an environment made from requirements/cuda.txt has the one with it."
             )
         onnxruntime.preload_dlls()  # CUDA and cuDNN may come as Python packages, where no loader looks
     options = onnxruntime.SessionOptions()

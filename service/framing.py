@@ -6,11 +6,12 @@ How the decisions are made, all on a thumbnail of at most THUMBNAIL pixels a sid
 squares (Cauchy weights), so that a digit touching an edge does not bend it. It follows uneven light.
 
 *Polarity.* What stands off that surface is ink. Ink stands off it one way, further than the paper's noise does: the sum
-of the cubes of the smoothed difference is positive for light ink and negative for dark.
+of the cubes of the smoothed difference is positive for light ink and negative for dark. A picture in which no digit is
+found has the polarity of its brightness.
 
 *The digit's box.* The smoothed difference is ink where it reaches a share of its peak and stands above the noise
-(median absolute deviation). Of the connected pieces, those much lighter than the heaviest are specks; the box holds the
-rest.
+(median absolute deviation). Of the connected pieces, one that takes most of a side of the picture is the edge of the
+paper, and those much lighter than the heaviest are specks; the box holds the rest.
 
 *The frame.* As MNIST frames its digits: the box's longer side becomes 20 of 28 pixels, the centre of mass the middle.
 Inside, paper becomes 0 and ink 1. Outside the picture there is paper.
@@ -34,10 +35,12 @@ LEAST_SMOOTHING = 0.8  # px
 INK_SHARE = 0.4  # of the peak: what counts as ink
 NOISE_FLOOR = 4.0  # standard deviations of the noise that ink must exceed
 SMALL = 0.7  # of the picture's sides: a digit whose surroundings take less is looked at again, from nearer
+EDGE_SHARE = 0.6  # of a side of the picture: a piece that takes more of it is no ink, if there is any other
 SPECK_SHARE = 0.1  # of the heaviest piece's mass: lighter pieces are specks
 BOX_SHARE = 20 / 28  # of the frame's side: the box of a digit in MNIST
 CENTRE_OFFSET = 0.5  # px: MNIST's centres of mass lie on 14 … 15 of 28, measured over its 10,000 test digits
 INK_PIXELS = 0.06  # of a frame: the brightest part, which is ink in any digit; its mean becomes 1
+MID_GREY = 0.5
 LEAST_CONTRAST = 0.02  # between paper and ink: under it a picture is blank
 
 
@@ -66,17 +69,19 @@ def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> 
     height, width = pixels.shape
     if size in (None, pixels.shape):
         if inverted is None:
-            inverted = _dark_on_light(_look(pixels).ink)
+            inverted = _dark_on_light(_look(pixels))
         return _turned(pixels, inverted), Frame((height, width), inverted, (0.0, height), (0.0, width))
 
     look = _look(pixels)
     if inverted is None:
-        inverted = _dark_on_light(look.ink)
-    rows, columns = _frame(look, inverted, size)
+        inverted = _dark_on_light(look)
+    digit = _digit(-look.ink if inverted else look.ink)
+    found = bool(digit.any())
+    rows, columns = _frame(look, digit, size)
     near = _around(rows, height), _around(columns, width)
-    if max((near[0].stop - near[0].start) / height, (near[1].stop - near[1].start) / width) < SMALL:
+    if found and max((near[0].stop - near[0].start) / height, (near[1].stop - near[1].start) / width) < SMALL:
         look = _look(pixels[near])  # a small digit is only a few pixels of the thumbnail: look again from nearer
-        rows, columns = _frame(look, inverted, size)
+        rows, columns = _frame(look, _digit(-look.ink if inverted else look.ink), size)
     else:
         near = slice(0, height), slice(0, width)
 
@@ -84,7 +89,7 @@ def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> 
     framed: Plane = resample(pixels, size, rows, columns) - _surface(pixels.shape, size, rows, columns) @ look.paper
     # outside the picture there is paper
     framed *= np.outer(inside(pixels.shape[0], size[0], rows), inside(pixels.shape[1], size[1], columns))
-    fitted = _contrasted(-framed if inverted else framed)
+    fitted = _contrasted(-framed if inverted else framed, found)
     return fitted, Frame((height, width), inverted, _moved(rows, near[0].start), _moved(columns, near[1].start))
 
 
@@ -111,6 +116,7 @@ class _Look:
     ink: Plane  # how far each of its pixels stands off the paper, noise smoothed
     paper: Plane  # coefficients of the surface, over -1 … 1 along each axis of the picture
     scale: tuple[float, float]  # pixels of the picture per pixel of the thumbnail, down and across
+    bright: bool  # on the whole it is nearer to white than to black
 
 
 def _look(pixels: Pixels) -> _Look:
@@ -123,7 +129,8 @@ def _look(pixels: Pixels) -> _Look:
     surface = _surface(small, small, (0, small[0]), (0, small[1]))
     paper = _paper(thumbnail, surface)
     sigma = max(LEAST_SMOOTHING, SMOOTHING * max(small))
-    return _Look(_smoothed(thumbnail - surface @ paper, sigma), paper, (height / small[0], width / small[1]))
+    ink = _smoothed(thumbnail - surface @ paper, sigma)
+    return _Look(ink, paper, (height / small[0], width / small[1]), float(thumbnail.mean()) > MID_GREY)
 
 
 def _paper(thumbnail: Plane, surface: Plane) -> Plane:
@@ -134,12 +141,13 @@ def _paper(thumbnail: Plane, surface: Plane) -> Plane:
     band[deep : height - deep, wide : width - wide] = False
     terms = surface[band]
     values = thumbnail[band].astype(np.float64)
-    weights = np.ones(len(values))
+    off = np.abs(values - np.median(values))  # what lies along one edge alone has no say from the start
     for _ in range(REWEIGHTINGS):
+        weights = 1 / np.sqrt(1 + np.square(off / max(1.5 * float(np.median(off)), 0.01)))
         coefficients = np.linalg.lstsq(terms * weights[:, None], values * weights, rcond=None)[0]
         off = np.abs(values - terms @ coefficients)
-        weights = 1 / np.sqrt(1 + np.square(off / max(1.5 * float(np.median(off)), 0.01)))
-    return coefficients
+    paper: Plane = coefficients
+    return paper
 
 
 def _surface(shape: tuple[int, int], size: tuple[int, int], rows: Span, columns: Span) -> Plane:
@@ -149,18 +157,15 @@ def _surface(shape: tuple[int, int], size: tuple[int, int], rows: Span, columns:
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
 
 
-def _dark_on_light(ink: Plane) -> bool:
-    return float(np.sum(ink**3)) < 0
+def _dark_on_light(look: _Look) -> bool:
+    dark = float(np.sum(look.ink**3)) < 0
+    return dark if _digit(-look.ink if dark else look.ink).any() else look.bright
 
 
-def _frame(look: _Look, inverted: bool, size: tuple[int, int]) -> tuple[Span, Span]:
-    """Rows and columns of the picture that the digit's frame takes."""
-    ink = -look.ink if inverted else look.ink
-    mask = _digit(ink)
-    if not mask.any():  # blank: the whole picture, in the frame's proportions
-        mask = np.ones_like(mask)
-        ink = mask.astype(np.float32)
-    mass = np.where(mask, ink, 0)
+def _frame(look: _Look, digit: Mask, size: tuple[int, int]) -> tuple[Span, Span]:
+    """Rows and columns of the picture that the digit's frame takes; those of a whole picture without a digit."""
+    mask = digit if digit.any() else np.ones_like(digit)
+    mass = np.where(mask, np.abs(look.ink), 0) + np.finfo(np.float32).tiny
     along = [mass.sum(axis=1), mass.sum(axis=0)]
     taken = [np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]]
     boxes = [(where[0] * scale, (where[-1] + 1) * scale) for where, scale in zip(taken, look.scale, strict=True)]
@@ -183,6 +188,10 @@ def _digit(ink: Plane) -> Mask:
     mask = ink > max(INK_SHARE * peak, NOISE_FLOOR * noise, LEAST_CONTRAST)
     pieces = _pieces(mask)
     masses = np.bincount(pieces.ravel(), weights=np.where(mask, ink, 0).ravel())
+    for side in (pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]):
+        along = np.bincount(side, minlength=len(masses))
+        if (others := np.where(along > EDGE_SHARE * len(side), 0, masses)).any():
+            masses = others
     heavy: Mask = masses >= SPECK_SHARE * masses.max()
     return mask & heavy[pieces]
 
@@ -201,10 +210,11 @@ def _pieces(mask: Mask) -> NDArray[np.int64]:
         pieces = spread
 
 
-def _contrasted(framed: Plane) -> Pixels:
+def _contrasted(framed: Plane, found: bool) -> Pixels:
+    """Ink stretched to 1, where any was found: paper alone is left as flat as it is."""
     top = max(1, round(INK_PIXELS * framed.size))
     ink = float(np.partition(framed, -top, axis=None)[-top:].mean())
-    scaled: Plane = np.clip(framed / max(ink, LEAST_CONTRAST), 0, 1)
+    scaled: Plane = np.clip(framed / (max(ink, LEAST_CONTRAST) if found else 1), 0, 1)
     return scaled.astype(np.float32)
 
 

@@ -99,7 +99,7 @@ images_api = APIRouter(tags=["images"])
 service_api = APIRouter(tags=["service"])
 
 
-def _problems(descriptions: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+def _problems(descriptions: Mapping[int | str, str]) -> dict[int | str, dict[str, Any]]:
     content = {PROBLEM: {"schema": Problem.model_json_schema()}}
     return {status: {"content": content, "description": description} for status, description in descriptions.items()}
 
@@ -257,15 +257,16 @@ async def _picture(request: Request, body: bytes, parameters: Parameters) -> tup
     if kind in ("", "application/octet-stream") or kind.startswith("image/"):
         return body, parameters
     if kind == MULTIPART:
-        return await _uploaded(request, body), parameters
+        return await _uploaded(request, body, parameters)
     if kind == JSON:
         return _from_json(body, parameters)
     raise UnsupportedKind(
-        f"Content-Type {kind} is not taken; image/*, application/octet-stream, {MULTIPART} and {JSON} are."
+        f"Content-Type {kind} is not taken; image/*, application/octet-stream, {MULTIPART} and {JSON} are. "
+        "(With curl and --data-binary, add -H 'Content-Type: image/png'.)"
     )
 
 
-async def _uploaded(request: Request, body: bytes) -> bytes:
+async def _uploaded(request: Request, body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
     async def whole() -> AsyncGenerator[bytes]:
         yield body
 
@@ -278,8 +279,12 @@ async def _uploaded(request: Request, body: bytes) -> bytes:
         if len(files) > 1:
             raise TooLarge(f"The form has {len(files)} files; one is taken at a time.")
         if not files or not isinstance(files[0], UploadFile):
-            raise BrokenBody("The form has no file in a part named 'file'.")
-        return await files[0].read()
+            raise BrokenBody("The form has no file in a part named 'file' (with curl: -F file=@picture.png).")
+        content = await files[0].read()
+        if not content:
+            raise BrokenBody("The file is empty.")
+        fields = {name: value for name, value in form.items() if name in Parameters.model_fields}
+        return content, _parameters(parameters, fields)
     finally:
         await form.close()
 
@@ -287,7 +292,6 @@ async def _uploaded(request: Request, body: bytes) -> bytes:
 def _from_json(body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
     try:
         parsed = JsonBody.model_validate(json.loads(body))
-        parameters = Parameters.model_validate(parameters.model_dump() | parsed.parameters)
     except ValidationError as error:
         raise BadParameter(sentences(error.errors())) from None
     except (ValueError, RecursionError) as error:
@@ -296,19 +300,31 @@ def _from_json(body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
     if encoded.startswith("data:"):
         encoded = encoded.partition(";base64,")[2]
     try:
-        return base64.b64decode("".join(encoded.split()), validate=True), parameters
+        content = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise BrokenBody(
             f"`inputs` is no base64 and no base64 data: URI (no picture is fetched from a URL): {error}."
         ) from None
+    return content, _parameters(parameters, parsed.parameters)
+
+
+def _parameters(parameters: Parameters, others: Mapping[str, Any]) -> Parameters:
+    """The query's parameters and those that came in the body, which win."""
+    try:
+        return Parameters.model_validate(parameters.model_dump() | dict(others))
+    except ValidationError as error:
+        raise BadParameter(sentences(error.errors())) from None
 
 
 def sentences(errors: Any) -> str:
     """Pydantic's errors as sentences that name the parameter and the value sent."""
-    return " ".join(
-        f"{'.'.join(str(part) for part in error['loc'])}={str(error['input'])[:100]}: {error['msg']}."
-        for error in errors
-    )
+    return " ".join(_sentence(error) for error in errors)
+
+
+def _sentence(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"] if part != "query") or "The JSON"
+    sent = "" if error["type"] == "missing" else f"={str(error['input'])[:100]}"
+    return f"{name}{sent}: {error['msg']}."
 
 
 def _model(service: Service, name: str | None, task: Task) -> Denoiser:
@@ -335,7 +351,7 @@ async def models(request: Request) -> dict[str, Any]:
     return {"models": [_card(service, model) for model in service.denoisers.values()]}
 
 
-@service_api.get("/models/{name}", summary="One model's card", responses=_problems({404: "No model has that name."}))
+@service_api.get("/models/{name}", summary="One model's card", responses=_problems({"4XX": "No model has that name."}))
 async def model(request: Request, name: str) -> dict[str, Any]:
     """The same for one model."""
     service: Service = request.app.state.service

@@ -16,7 +16,7 @@ Device = Literal["auto", "cuda", "cpu"]
 class Settings(BaseSettings):
     """What the service reads from its environment at start; README.md has the same rows."""
 
-    model_config = SettingsConfigDict(env_prefix="DENOISE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DENOISE_", env_ignore_empty=True, frozen=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")

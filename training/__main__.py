@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from training import card, export, fit, mnist, score
@@ -35,23 +35,44 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}; all when none is named")
     parser.add_argument("--data", type=Path, default=Path("MNIST_data"), help="folder of the four archives")
-    parser.add_argument("--out", type=Path, default=Path("models"), help="folder to write models, cards, pictures to")
+    parser.add_argument("--out", type=Path, default=Path("models"), help="folder to write to, over what is there")
     parser.add_argument(
         "--checkpoints", type=Path, default=Path(".checkpoints"), help="what a stopped run goes on from"
     )
     parser.add_argument("--fresh", action="store_true", help="begin anew, not where a stopped run was")
-    for name, kind in (("epochs", int), ("batch", int), ("learning_rate", float), ("noise", float), ("seed", int)):
+    for name, kind in NUMBERS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help="instead of the recipe's")
-    parser.add_argument("--hidden", type=int, nargs="+", metavar="N", help="layer sizes instead of the recipe's")
+    parser.add_argument("--hidden", type=_count, nargs="+", metavar="N", help="layer sizes instead of the recipe's")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in RECIPES]:
         parser.error(f"there is no recipe named {unknown[0]!r}; there are {', '.join(RECIPES)}")
     return options
 
 
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0 … 1")
+    return float(text)
+
+
+NUMBERS: dict[str, Callable[[str], float]] = {
+    "epochs": _count,
+    "batch": _count,
+    "learning_rate": _share,
+    "noise": _share,
+    "seed": int,
+}
+
+
 def _recipes(options: argparse.Namespace) -> list[Recipe]:
     """The recipes that were named, with the numbers that were given in place of their own."""
-    numbers = {name: getattr(options, name) for name in ("epochs", "batch", "learning_rate", "noise", "seed")}
+    numbers = {name: getattr(options, name) for name in NUMBERS}
     numbers["hidden"] = options.hidden and tuple(options.hidden)
     given = {name: value for name, value in numbers.items() if value is not None}
     return [dataclasses.replace(RECIPES[name], **given) for name in options.names or RECIPES]
@@ -60,7 +81,7 @@ def _recipes(options: argparse.Namespace) -> list[Recipe]:
 if __name__ == "__main__":
     try:
         main()
-    except (mnist.DataError, export.ExportError) as error:
+    except (mnist.DataError, export.ExportError, OSError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("\nstopped; the same command goes on from the last whole epoch")

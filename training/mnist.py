@@ -6,6 +6,7 @@ Format: http://yann.lecun.com/exdb/mnist/ (big-endian magic number, one 32-bit c
 import gzip
 import hashlib
 import http.client
+import shutil
 import tempfile
 import urllib.request
 from pathlib import Path
@@ -52,7 +53,6 @@ def load(folder: Path) -> tuple[Digits, Digits]:
     Raises:
         DataError: an archive has the wrong md5, or is missing and no mirror gives it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for name in ARCHIVES:
         if not (folder / name).exists():
             _download(name, folder)
@@ -95,23 +95,29 @@ def _check(path: Path, name: str) -> None:
     md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
     if md5 != ARCHIVES[name]:
         raise DataError(
-            f"{path} is damaged or another file: its md5 is {md5}, that of MNIST's {name} {ARCHIVES[name]}."
+            f"{path} is damaged or another file: its md5 is {md5}, that of MNIST's {name} {ARCHIVES[name]}. "
+            "Delete it to have it downloaded again."
         )
 
 
 def _download(name: str, folder: Path) -> None:
     failures = []
-    for mirror in MIRRORS:
-        with tempfile.TemporaryDirectory(dir=folder) as unchecked:  # what is cut or wrong never reaches its place
+    with tempfile.TemporaryDirectory() as unchecked:  # what is cut or wrong never reaches its place
+        path = Path(unchecked, name)
+        for mirror in MIRRORS:
             try:
-                _fetch(f"{mirror}/{name}", Path(unchecked, name))
-                _check(Path(unchecked, name), name)
+                _fetch(f"{mirror}/{name}", path)
+                _check(path, name)
             except (OSError, http.client.HTTPException, DataError) as error:
                 failures.append(f"{mirror}: {error}")
             else:
-                Path(unchecked, name).replace(folder / name)
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.move(path, folder / name)
                 return
-    raise DataError(f"{folder / name} is missing, and no mirror gave it. " + " ".join(failures))
+    raise DataError(
+        f"{folder / name} is missing, and no mirror gave it. Put the four archives there, or name their folder with "
+        "--data. " + " ".join(failures)
+    )
 
 
 def _fetch(url: str, path: Path) -> None:

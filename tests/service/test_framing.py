@@ -119,6 +119,23 @@ def test_a_model_of_any_size_gets_the_whole_picture(digits: Pixels) -> None:
     assert np.allclose(framing.restore(framed, frame), 1 - picture)
 
 
+def test_a_dark_strip_along_an_edge_is_neither_paper_nor_ink(digits: Pixels) -> None:
+    for digit in digits[:10]:
+        picture = 0.85 - 0.6 * page(digit, side=280, shape=(400, 500), at=(70, 150))
+        picture[:, :60] = 0.15
+        framed, frame = framing.fit(noisy(picture, 0.05), SIZE, None)
+        assert frame.inverted
+        assert psnr(framed, digit) > 14
+
+
+@pytest.mark.parametrize("light", [0.1, 0.9])
+def test_blank_paper_stays_blank_and_keeps_its_polarity(light: float) -> None:
+    blank = noisy(np.full((300, 400), light, np.float32), 0.03)
+    framed, frame = framing.fit(blank, SIZE, None)
+    assert frame.inverted == (light > 0.5)
+    assert framed.max() < 0.05
+
+
 @pytest.mark.parametrize(
     "shape", [(1, 1), (1, 400), (400, 1), (3, 5), (29, 28), (2000, 30), (1, 4_000_000), (4_000_000, 1)]
 )

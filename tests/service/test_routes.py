@@ -59,8 +59,9 @@ def test_the_kind_of_a_raw_body_is_read_from_its_bytes(tiny: TestClient, content
 
 
 def test_a_form_with_a_file_is_taken(tiny: TestClient) -> None:
-    answer = tiny.post("/denoise", files={"file": ("a.bin", SEVEN)}, data={"note": "ignored"})
-    assert np.array_equal(pixels(answer.content), pixels(SEVEN))
+    answer = tiny.post("/denoise", files={"file": ("a.bin", SEVEN)}, data={"model": "half", "note": "ignored"})
+    assert answer.headers["X-Model"] == "half"
+    assert np.allclose(pixels(answer.content), pixels(SEVEN) / 2, atol=0.5 / 255)
 
 
 @pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
@@ -158,6 +159,8 @@ def check_problem(answer: Any, status: int, sentence: str) -> None:
     [
         ({"content": b""}, 400, "The request has no body"),
         ({"content": SEVEN[:200]}, 400, "cut or damaged"),
+        ({"files": {"file": b""}}, 400, "The file is empty"),
+        ({"files": {"file": SEVEN}, "data": {"size": "huge"}}, 422, "size=huge"),
         ({"files": {"picture": SEVEN}}, 400, "no file in a part named 'file'"),
         ({"data": {"file": "text"}, "files": {"x": b"x"}}, 400, "no file in a part named 'file'"),
         ({"content": b"--x\r\n", "headers": {"Content-Type": "multipart/form-data"}}, 400, "Missing boundary"),
@@ -166,7 +169,7 @@ def check_problem(answer: Any, status: int, sentence: str) -> None:
         ({"content": b"\xff\xfe", "headers": {"Content-Type": "application/json"}}, 400, "The JSON cannot be read"),
         ({"json": {"inputs": "no base64!"}}, 400, "no base64"),
         ({"json": {"inputs": "http://localhost/seven.png"}}, 400, "no picture is fetched from a URL"),
-        ({"json": {"picture": "x"}}, 422, "inputs"),
+        ({"json": {"picture": "x"}}, 422, "inputs: Field required."),
         ({"json": [1]}, 422, "valid dictionary"),
         ({"content": SURROGATE, "headers": {"Content-Type": "application/json"}}, 404, "no model named '?'"),
         ({"json": {"inputs": "AAAA", "parameters": {"size": "huge"}}}, 422, "size=huge"),
@@ -202,6 +205,7 @@ def test_a_picture_longer_than_a_webp_can_be_is_not_acceptable(tiny: TestClient)
 
 def test_other_routes_and_methods_are_problems(tiny: TestClient) -> None:
     check_problem(tiny.get("/nothing"), 404, "There is nothing at /nothing")
+    check_problem(tiny.post("/denoise/", content=SEVEN), 404, "There is nothing at /denoise/")
     answer = tiny.get("/denoise")
     check_problem(answer, 405, "GET is not allowed at /denoise")
     assert answer.headers["Allow"] == "POST"

@@ -59,7 +59,7 @@ def test_a_port_in_use_stops_the_start() -> None:
         port = str(taken.getsockname()[1])
         assert refusal(DENOISE_PORT=port) == (
             f"The service cannot start. 127.0.0.1:{port} cannot be listened on: Address already in use; "
-            "DENOISE_PORT names another port."
+            "DENOISE_HOST and DENOISE_PORT name another address."
         )
 
 

@@ -37,6 +37,13 @@ def test_a_run_writes_models_that_the_service_takes(
     assert "easy_dae, epoch 1 of 1" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("option", ["--epochs=0", "--batch=-1", "--noise=2", "--learning-rate=x", "--hidden=0"])
+def test_senseless_numbers_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["easy_dae", option])
+    assert option.split("=", maxsplit=1)[0] in capsys.readouterr().err
+
+
 def test_an_unknown_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["conv"])
