@@ -5,6 +5,8 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -51,6 +53,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     app = create_app(chosen)
     service: Service = app.state.service
+    with _address_named(chosen):  # another service may have taken it while the models were loading
+        listener.listen()
     _greet(service, listener)
     config = uvicorn.Config(app, log_config=None, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S)
     Server(config, service).run(sockets=[listener])
@@ -60,14 +64,20 @@ def _listener(chosen: Settings) -> socket.socket:
     """A socket bound to the address of the settings, before any model is loaded: a port in use is found at once."""
     listener = socket.socket(socket.AF_INET6 if ":" in chosen.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
+    with _address_named(chosen):
         listener.bind((chosen.host, chosen.port))
+    return listener
+
+
+@contextmanager
+def _address_named(chosen: Settings) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise SetupError(
             f"{chosen.host}:{chosen.port} cannot be listened on: {error.strerror}; "
             "DENOISE_HOST and DENOISE_PORT name another address."
         ) from None
-    return listener
 
 
 def _greet(service: Service, listener: socket.socket) -> None:

@@ -84,7 +84,7 @@ class Denoiser:
         try:
             self.task: Task = _TASKS[metadata["task"]]
             self.facts = {key: metadata[key] for key in FACTS}
-            self.scores: dict[str, float] = json.loads(metadata["scores"])
+            self.scores = {name: float(value) for name, value in json.loads(metadata["scores"]).items()}
             self.parameters = int(metadata["parameters"])
             shape = json.loads(metadata["probe_shape"])
             probe, expected = (
@@ -93,13 +93,12 @@ class Denoiser:
             )
         except KeyError as error:
             raise _broken(path, f"its metadata lack {error} or give it a value that is not known") from None
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise _broken(path, f"its metadata cannot be read: {error}") from error
         try:
-            answer = self(probe).pixels
+            self.difference = float(np.max(np.abs(self(probe).pixels - expected)))
         except Exception as error:  # onnxruntime's exceptions have no common class of their own
             raise SetupError(f"{path} does not run on {self.provider}: {error}") from error
-        self.difference = float(np.max(np.abs(answer - expected)))
         if not self.difference <= PROBE_TOLERANCE:
             raise SetupError(
                 f"{path} fails its self-check on {self.provider}: its answer to the probe is {self.difference:.2g} "

@@ -15,6 +15,11 @@ paper, and those much lighter than the heaviest are specks; the box holds the re
 
 *The frame.* As MNIST frames its digits: the box's longer side becomes 20 of 28 pixels, the centre of mass the middle.
 Inside, paper becomes 0 and ink 1. Outside the picture there is paper.
+
+What is cut out to the digit's very edges shows little paper: there a bold digit's paper can be taken for its ink.
+
+A model that takes any size gets the whole picture, as it is but for its polarity, and shrunk where its strokes are much
+larger than those that the model has learnt from.
 """
 
 from dataclasses import dataclass
@@ -22,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service import strokes
 from service.resampling import Plane, Span, centres, inside, resample
 
 Pixels = NDArray[np.float32]
@@ -40,6 +46,9 @@ SPECK_SHARE = 0.1  # of the heaviest piece's mass: lighter pieces are specks
 BOX_SHARE = 20 / 28  # of the frame's side: the box of a digit in MNIST
 CENTRE_OFFSET = 0.5  # px: MNIST's centres of mass lie on 14 … 15 of 28, measured over its 10,000 test digits
 INK_PIXELS = 0.06  # of a frame: the brightest part, which is ink in any digit; its mean becomes 1
+MULTIPLE = 8  # px: what the sides of a picture are padded to for a model of any size
+LARGEST_SIZE = 3.0  # of strokes, in MNIST's: such a model has learnt up to that
+WORKING_SIZE = 2.0  # to which larger ones are shrunk
 MID_GREY = 0.5
 LEAST_CONTRAST = 0.02  # between paper and ink: under it a picture is blank
 
@@ -70,7 +79,11 @@ def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> 
     if size in (None, pixels.shape):
         if inverted is None:
             inverted = _dark_on_light(_look(pixels))
-        return _turned(pixels, inverted), Frame((height, width), inverted, (0.0, height), (0.0, width))
+        light = _turned(pixels, inverted)
+        if size:
+            return light, Frame((height, width), inverted, (0.0, height), (0.0, width))
+        fitted, rows, columns = _whole(light)
+        return fitted, Frame((height, width), inverted, rows, columns)
 
     look = _look(pixels)
     if inverted is None:
@@ -98,11 +111,29 @@ def restore(answer: Pixels, frame: Frame, native: bool = False) -> Pixels:
 
     With `native` it stays as large as the model gave it.
     """
-    if not native and answer.shape != frame.shape:
-        (height, width), (rows, columns) = frame.shape, (frame.rows, frame.columns)
+    (height, width), (rows, columns) = frame.shape, (frame.rows, frame.columns)
+    if (rows, columns) == ((0, answer.shape[0]), (0, answer.shape[1])):
+        answer = answer[:height, :width]
+    elif not native:
         seen = _seen_from(rows, answer.shape[0], height), _seen_from(columns, answer.shape[1], width)
         answer = np.clip(resample(answer, frame.shape, *seen), 0, 1)
     return _turned(answer, frame.inverted)
+
+
+def _whole(light: Pixels) -> tuple[Pixels, Span, Span]:
+    """A whole picture at the scale that a model of any size is at home in, its sides multiples of MULTIPLE.
+
+    Also the rows and columns of the picture that it takes: more than there are, where it was padded by reflection.
+    """
+    strokes_are = strokes.size(light)
+    shrink = strokes_are / WORKING_SIZE if strokes_are > LARGEST_SIZE else 1.0
+    height, width = (max(1, round(side / shrink)) for side in light.shape)
+    scale = light.shape[0] / height, light.shape[1] / width
+    if (height, width) != light.shape:
+        small = resample(light, (height, width), (0, light.shape[0]), (0, light.shape[1]))
+        light = np.clip(small, 0, 1).astype(np.float32)
+    light = np.pad(light, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)), mode="symmetric")
+    return light, (0.0, light.shape[0] * scale[0]), (0.0, light.shape[1] * scale[1])
 
 
 def _turned(pixels: Pixels, inverted: bool) -> Pixels:

@@ -1,12 +1,14 @@
 """File bytes to pixels and back. The one module that knows Pillow."""
 
 import io
+import math
 import warnings
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from service.errors import BrokenBody, NotAcceptable, TooLarge, UnsupportedKind
 
@@ -18,7 +20,21 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 FORMATS_IN_WORDS = "PNG, JPEG, WebP, BMP, GIF, TIFF, PGM and PPM"
 LONGEST_WEBP = 16_383  # pixels a side, by the format
 MID_GREY = 0.5
-MOSTLY = 0.5  # of a picture
+ONE_TONE = 0.1  # standard deviation of grey that is still one tone
+OVERSHOOT = 1.1  # times a range: how far the largest value of a picture without a known range may exceed it
+JPEG, JPEG_SCAN, MOST_SCANS = b"\xff\xd8", b"\xff\xda", 200  # progressive ones have about ten
+PLAIN, MOST_COMMENTS = (b"P1", b"P2", b"P3"), 1000
+TILE_WIDTH, TILE_HEIGHT = 322, 323  # TIFF tags
+ORIENTATION = 0x0112  # EXIF tag
+TURNS: dict[int, Callable[[Pixels], Pixels]] = {  # what makes a picture of that orientation upright
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).T,
+    8: np.rot90,
+}
 
 # Damage is told to the caller; in the log it would only give hostile uploads a voice.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -37,11 +53,12 @@ def decode(content: bytes, max_pixels: int) -> Pixels:
         TooLarge: the header tells of more than `max_pixels`; nothing has been decoded then.
         BrokenBody: the image is cut or damaged.
     """
+    _refuse_slow(content)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height <= max_pixels:
-                return _grey(ImageOps.exif_transpose(image), of_pgm=image.format == "PPM")
-            size = f"{image.width}×{image.height}"
+            width, height = _largest(image)
+            if width * height <= max_pixels:
+                return _upright(image)
     except BrokenBody:
         raise
     except UnidentifiedImageError:
@@ -50,32 +67,62 @@ def decode(content: bytes, max_pixels: int) -> Pixels:
         ) from None
     except Exception as error:  # decoders meet hostile bytes here, and Pillow documents no list of what they raise
         raise BrokenBody(f"The image is cut or damaged: {error or type(error).__name__}.") from error
-    raise TooLarge(f"The picture has {size} pixels; at most {max_pixels:,} pixels are taken.")
+    raise TooLarge(f"The picture has {width}×{height} pixels; at most {max_pixels:,} pixels are taken.")
 
 
-def _grey(image: Image.Image, of_pgm: bool) -> Pixels:
+def _refuse_slow(content: bytes) -> None:
+    """Small files take minutes: each scan of a JPEG goes over all pixels, a plain PGM's comments over all others."""
+    if content.startswith(JPEG) and (scans := content.count(JPEG_SCAN)) > MOST_SCANS:
+        raise BrokenBody(f"The JPEG has {scans:,} scans; at most {MOST_SCANS} are taken.")
+    if content.startswith(PLAIN) and (comments := content.count(b"#")) > MOST_COMMENTS:
+        raise BrokenBody(f"The picture has {comments:,} comments; at most {MOST_COMMENTS} are taken.")
+
+
+def _largest(image: Image.Image) -> tuple[int, int]:
+    """Width and height of what decoding takes memory for: the picture, or a TIFF's tile where that is larger."""
+    sizes = [image.size]
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        sizes.append((int(image.tag_v2.get(TILE_WIDTH, 0)), int(image.tag_v2.get(TILE_HEIGHT, 0))))
+    return max(sizes, key=lambda size: size[0] * size[1])
+
+
+def _upright(image: Image.Image) -> Pixels:
+    pixels = _grey(image)
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    return turn(pixels) if turn else pixels
+
+
+def _grey(image: Image.Image) -> Pixels:
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # 16 bits, the PGM's too
+        values = np.asarray(image, dtype=np.float32)
+        grey: Pixels = values / np.float32(65535)
+        clear = image.info.get("transparency")
+        return grey if clear is None else _over_paper(grey, (values != clear).astype(np.float32))
     if image.has_transparency_data:
-        return _over_paper(image.convert("RGBA"))
-    if image.mode.startswith("I;16") or (image.mode == "I" and of_pgm):  # 16 bits, the PGM's too
-        return np.asarray(image, dtype=np.float32) / np.float32(65535)
+        image = image.convert("RGBA")
+        return _over_paper(_luma(image.convert("RGB")), np.asarray(image.getchannel("A"), np.float32) / np.float32(255))
     if image.mode in ("I", "F"):
         return _ranged(np.asarray(image, dtype=np.float32))
-    if image.mode not in ("1", "L"):
-        image = image.convert("RGB")  # CMYK, palettes and the like have no direct way to grey
-    return np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255)
+    # CMYK, palettes and the like have no direct way to grey
+    return _luma(image if image.mode in ("1", "L") else image.convert("RGB"))
 
 
-def _over_paper(image: Image.Image) -> Pixels:
+def _luma(image: Image.Image) -> Pixels:
+    luma: Pixels = np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255)
+    return luma
+
+
+def _over_paper(luma: Pixels, alpha: Pixels) -> Pixels:
     """Transparency laid over white or black.
 
-    A picture that is mostly transparent is bare ink: it gets the paper it stands out from. One that is mostly opaque
-    has its paper already: the rest of it gets the like.
+    What is opaque and all of one tone is bare ink: it gets the paper it stands out from. What has light and dark in it
+    has its own paper: the rest gets the like.
     """
-    luma = np.asarray(image.convert("RGB").convert("L"), dtype=np.float32) / np.float32(255)
-    alpha = np.asarray(image.getchannel("A"), dtype=np.float32) / np.float32(255)
-    light = float((luma * alpha).sum()) >= MID_GREY * float(alpha.sum())
-    bare = float(alpha.mean()) < MOSTLY
-    laid: Pixels = luma * alpha + np.float32(light != bare) * (1 - alpha)
+    weight = max(float(alpha.sum()), 1e-9)
+    mean = float((luma * alpha).sum()) / weight
+    spread = math.sqrt(float((np.square(luma - mean) * alpha).sum()) / weight)
+    light = mean >= MID_GREY
+    laid: Pixels = luma * alpha + np.float32(light != (spread < ONE_TONE)) * (1 - alpha)
     return laid
 
 
@@ -83,7 +130,7 @@ def _ranged(values: Pixels) -> Pixels:
     largest = float(values.max())
     if not np.isfinite(values).all():
         raise BrokenBody("The image holds values that are no finite numbers.")
-    whole = next((limit for limit in (1.0, 255.0, 65535.0) if largest <= limit), largest)
+    whole = next((limit for limit in (1.0, 255.0, 65535.0) if largest <= limit * OVERSHOOT), largest)
     scaled: Pixels = np.clip(values / np.float32(whole), 0, 1)
     return scaled
 

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 Plane = NDArray[np.floating]
 Span = tuple[float, float]  # from, to, in pixels along an axis; may reach over its ends
 
+BAND = 64  # px along an axis that are interpolated together
 MOST = 4096  # px that are interpolated along an axis; a longer one repeats them, which nobody sees
 
 
@@ -39,22 +40,37 @@ def _along(pixels: Plane, count: int, span: Span) -> Plane:
         sizes = np.diff(starts, append=len(pixels)).astype(np.float32)
         pixels = np.add.reduceat(pixels, starts, axis=0) / sizes[:, None]
         span = span[0] / block, span[1] / block
-    resampled = _weights(len(pixels), min(count, MOST), span) @ pixels
+    resampled = _banded(pixels, min(count, MOST), span)
     if count > MOST:
         resampled = resampled.repeat(np.diff(np.arange(MOST + 1) * count // MOST), axis=0)
     return resampled
+
+
+def _banded(pixels: Plane, count: int, span: Span) -> Plane:
+    """The first axis interpolated, a band of pixels at a time: each needs its own neighbourhood only."""
+    step = (span[1] - span[0]) / count
+    reach = 2 * max(step, 1.0) + 1
+    bands = []
+    for first in range(0, count, BAND):
+        last = min(first + BAND, count)
+        near = span[0] + first * step - reach, span[0] + last * step + reach
+        low, high = (min(max(int(place), 0), len(pixels)) for place in near)
+        stretch = span[0] + first * step - low, span[0] + last * step - low
+        weights = _weights(high - low, last - first, stretch)
+        weights[~inside(len(pixels), count, span)[first:last]] = 0
+        bands.append(weights @ pixels[low:high])
+    return np.concatenate(bands)
 
 
 def _weights(length: int, count: int, span: Span) -> NDArray[np.float32]:
     """The matrix `[count, length]` that takes `span` of an axis of `length` pixels to `count` pixels.
 
     Rows are Keys' cubic kernel (IEEE Trans. ASSP 29, 1981; a = -1/2), widened by the factor of shrinking so that
-    nothing aliases, and sum to 1; pixels whose centres lie outside the axis are rows of zeros.
+    nothing aliases, and sum to 1.
     """
     places = centres(count, span)
     x = np.abs(places[:, None] - (np.arange(length) + 0.5)) / max((span[1] - span[0]) / count, 1.0)
     near, far = (1.5 * x - 2.5) * x * x + 1, ((2.5 - 0.5 * x) * x - 4) * x + 2
     weights = np.select([x < 1, x < 2], [near, far], 0)  # noqa: PLR2004  # the kernel's own pieces
-    weights[~inside(length, count, span)] = 0
     totals = weights.sum(axis=1, keepdims=True)
     return (weights / np.where(totals == 0, 1, totals)).astype(np.float32)

@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from service import __version__, denoiser, framing, images
+from service import __version__, denoiser, framing, images, tiling
 from service.denoiser import Denoiser, Task
 from service.errors import BadParameter, BrokenBody, Draining, NotAcceptable, TooLarge, UnknownModel, UnsupportedKind
 from service.settings import Settings
@@ -48,12 +48,17 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    model: str | None = Field(None, description="A name that `/models` lists; without one the route's default.")
+    model: str | None = Field(
+        None, examples=["conv_dae"], description="A name that `/models` lists; without one the route's default."
+    )
     size: Literal["input", "native"] = Field(
-        "input", description="`input`: the answer has the picture's width and height; `native`: the model's own."
+        "input",
+        examples=["input"],
+        description="`input`: the answer has the picture's width and height; `native`: the model's own.",
     )
     invert: Literal["auto", "true", "false"] = Field(
         "auto",
+        examples=["auto"],
         description="The models see light ink on black. `true`: the picture is dark ink on light paper, is turned over "
         "for the model and turned back in the answer; `false`: it is not; `auto`: found out.",
     )
@@ -178,9 +183,9 @@ def _restored(
         pixels = images.decode(content, service.settings.max_pixels)
         fitted, frame = framing.fit(pixels, model.size, INVERTED[parameters.invert])
     with stages("infer"):
-        restored = model(fitted[None, :, :, None])
+        answer, code = tiling.run(model, fitted)
     with stages("encode"):
-        pixels = framing.restore(restored.pixels[0, :, :, 0], frame, native=parameters.size == "native")
+        pixels = framing.restore(answer, frame, native=parameters.size == "native")
         image = images.encode(pixels, KINDS.get(media_type, "png"))
     headers = {
         "Server-Timing": stages.header(),
@@ -191,17 +196,17 @@ def _restored(
     }
     if media_type != JSON:
         return Response(image, media_type=media_type, headers=headers)
-    answer = Answer(
+    told = Answer(
         model=model.name,
         provider=model.provider,
         width=pixels.shape[1],
         height=pixels.shape[0],
         inverted=frame.inverted,
         image=base64.b64encode(image).decode(),
-        code=None if restored.code is None else restored.code[0].tolist(),
+        code=None if code is None else code.tolist(),
         timing_ms=stages.milliseconds,
     )
-    return Response(answer.model_dump_json(), media_type=JSON, headers=headers)
+    return Response(told.model_dump_json(), media_type=JSON, headers=headers)
 
 
 class Stages:
@@ -224,7 +229,7 @@ class Stages:
 
 def _accepted(request: Request) -> str:
     """Which of ANSWERS the caller likes best."""
-    accept = ",".join(request.headers.getlist("accept")) or "*/*"
+    accept = ",".join(request.headers.getlist("accept")).lower() or "*/*"
     try:
         best = mimeparse.best_match(ANSWERS, accept)
     except mimeparse.MimeTypeParseException:
@@ -259,7 +264,7 @@ async def _picture(request: Request, body: bytes, parameters: Parameters) -> tup
     if kind == MULTIPART:
         return await _uploaded(request, body, parameters)
     if kind == JSON:
-        return _from_json(body, parameters)
+        return await run_in_threadpool(_from_json, body, parameters)  # megabytes of it take a while
     raise UnsupportedKind(
         f"Content-Type {kind} is not taken; image/*, application/octet-stream, {MULTIPART} and {JSON} are. "
         "(With curl and --data-binary, add -H 'Content-Type: image/png'.)"
@@ -272,8 +277,8 @@ async def _uploaded(request: Request, body: bytes, parameters: Parameters) -> tu
 
     try:
         form = await MultiPartParser(request.headers, whole()).parse()
-    except MultiPartException as error:
-        raise BrokenBody(f"The form cannot be read: {error.message}") from None
+    except (MultiPartException, UnicodeError) as error:  # the latter from a charset that decodes nothing
+        raise BrokenBody(f"The form cannot be read: {error}") from None
     files = form.getlist("file")
     try:
         if len(files) > 1:
@@ -299,6 +304,8 @@ def _from_json(body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
     encoded = parsed.inputs
     if encoded.startswith("data:"):
         encoded = encoded.partition(";base64,")[2]
+    if not encoded:
+        raise BrokenBody("`inputs` is empty, or a data: URI without base64.")
     try:
         content = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError) as error:
@@ -323,7 +330,8 @@ def sentences(errors: Any) -> str:
 
 def _sentence(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"] if part != "query") or "The JSON"
-    sent = "" if error["type"] == "missing" else f"={str(error['input'])[:100]}"
+    value = error["input"]
+    sent = f"={str(value)[:100]}" if isinstance(value, str | int | float) else ""  # not megabytes of structure
     return f"{name}{sent}: {error['msg']}."
 
 

@@ -36,7 +36,9 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = Field(8 * 1024 * 1024, description="largest request body, in bytes")
     max_pixels: PositiveInt = Field(16_000_000, description="largest picture, in pixels (width times height)")
     drain_seconds: NonNegativeFloat = Field(
-        5.0, description="time between SIGTERM, when `/readyz` turns 503, and the end of taking requests"
+        5.0,
+        allow_inf_nan=False,
+        description="time between SIGTERM, when `/readyz` turns 503, and the end of taking requests",
     )
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from training import card, export, fit, mnist, score
+from training import architectures, card, export, fit, mnist, score
 from training.recipes import RECIPES, Recipe
 
 PROOF_DIGITS = 256  # test digits on which the exported file must equal Keras
@@ -17,18 +17,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     train, test = mnist.load(options.data)
     options.out.mkdir(parents=True, exist_ok=True)
-    for recipe in _recipes(options):
+    recipes = _recipes(options)
+    for recipe in recipes:
         print(f"{recipe.name}: {recipe.title}")
         if options.fresh:
-            fit.forget(recipe, options.checkpoints)
+            fit.forget(recipe, train.pixels, options.checkpoints)
         network = fit.fit(recipe, train.pixels, options.checkpoints)
-        noisy = score.noisy(test.pixels, recipe.noise)
-        scores = score.score(test.pixels, noisy, export.restored(network, noisy))
+        noisy = score.noisy(test.pixels, recipe.scored_noise)
+        scores = score.score(test.pixels, noisy, export.answers(network, noisy)["restored"])
         print(", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
         path = export.export(recipe, network, noisy[:PROOF_DIGITS], len(train.pixels), scores, options.out)
         card.write(recipe, path, test.pixels)
         print(f"{path} and its card are written")
-    card.compare(options.out, test.pixels)
+    card.compare(options.out, test.pixels, max(recipe.scored_noise for recipe in recipes))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -81,7 +82,7 @@ def _recipes(options: argparse.Namespace) -> list[Recipe]:
 if __name__ == "__main__":
     try:
         main()
-    except (mnist.DataError, export.ExportError, OSError) as error:
+    except (mnist.DataError, architectures.ArchitectureError, export.ExportError, OSError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("\nstopped; the same command goes on from the last whole epoch")

@@ -11,9 +11,18 @@ from keras import layers
 
 from training.mnist import SIDE
 
+MOST_POOLINGS = 4  # 28 → 14 → 7 → 4 → 2
+SMALLEST_P = 1e-3  # a black or white pixel as a probability
+
+
+class ArchitectureError(Exception):
+    """The layer sizes do not make such a network."""
+
 
 def dense(hidden: Sequence[int]) -> keras.Model:
     """784 → dense ReLU of `hidden[0]` units, the code → 784 logits."""
+    if len(hidden) != 1:
+        raise ArchitectureError(f"A dense autoencoder has one hidden layer; {len(hidden)} sizes are given.")
     image = layers.Input((SIDE, SIDE, 1), name="image")
     code = layers.Dense(hidden[0], activation="relu")(layers.Flatten()(image))
     logits = layers.Reshape((SIDE, SIDE, 1))(layers.Dense(SIDE * SIDE)(code))
@@ -26,6 +35,8 @@ def convolutional(hidden: Sequence[int]) -> keras.Model:
     With (64, 64, 32): 28 → 14 → 7 → 4×4×32, the code, → 7 → 14 → 28 by nearest-neighbour resizing, a convolution with
     32, 64 and 64 channels after each, and a last one to a single channel of logits.
     """
+    if len(hidden) > MOST_POOLINGS:
+        raise ArchitectureError(f"{SIDE} pixels can be halved {MOST_POOLINGS} times; {len(hidden)} sizes are given.")
     image = x = layers.Input((SIDE, SIDE, 1), name="image")
     sides = []
     for channels in hidden:
@@ -38,6 +49,55 @@ def convolutional(hidden: Sequence[int]) -> keras.Model:
         x = layers.Conv2D(channels, 3, padding="same", activation="relu")(x)
     logits = layers.Conv2D(1, 3, padding="same")(x)
     return keras.Model(image, {"logits": logits, "code": code})
+
+
+def unet(hidden: Sequence[int]) -> keras.Model:
+    """A fully convolutional U-Net with `hidden[i]` channels per scale, halving the picture in between, for any size.
+
+    Two convolutions per scale, four at the coarsest; on the way up each scale is added to what the way down had there.
+    The last layer gives two numbers per pixel: a logit of its own, and how far to trust the input's. So what is clean
+    already goes through unharmed. Height and width must be multiples of 2 to the number of halvings. It has no code.
+    """
+    image = x = layers.Input((None, None, 1), name="image")
+    skips = []
+    for channels in hidden[:-1]:
+        x = _twice(x, channels)
+        skips.append(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = _twice(_twice(x, hidden[-1]), hidden[-1])
+    for channels, skip in zip(reversed(hidden[:-1]), reversed(skips), strict=True):
+        x = layers.Conv2D(4 * channels, 1)(x)
+        x = layers.Add()([DepthToSpace()(x), skip])
+        x = _twice(x, channels)
+    own = layers.Conv2D(1, 3, padding="same", dtype="float32")(x)
+    trust = layers.Conv2D(1, 3, padding="same", activation="sigmoid", dtype="float32")(x)
+    logits = layers.Add(dtype="float32")(
+        [own, layers.Multiply(dtype="float32")([trust, Logit(dtype="float32")(image)])]
+    )
+    return keras.Model(image, {"logits": logits})
+
+
+def _twice(x: keras.KerasTensor, channels: int) -> keras.KerasTensor:
+    for _ in range(2):
+        x = layers.Conv2D(channels, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
+    return x
+
+
+class DepthToSpace(layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """`[batch, height, width, 4·channels]` to `[batch, 2·height, 2·width, channels]`."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Moves four channels to the four pixels of a square."""
+        return tf.nn.depth_to_space(x, 2)
+
+
+class Logit(layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """The inverse of the sigmoid, for pixels 0 … 1, kept finite."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """`log(x / (1 - x))`, pixel by pixel."""
+        x = tf.clip_by_value(x, SMALLEST_P, 1 - SMALLEST_P)
+        return tf.math.log(x) - tf.math.log(1 - x)
 
 
 class NearestResize(layers.Layer):  # type: ignore[misc]  # Keras ships no types

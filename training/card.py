@@ -43,7 +43,11 @@ def write(recipe: Recipe, path: Path, clean: Pixels) -> None:
     pictures = path.parent / "pictures"
     pictures.mkdir(exist_ok=True)
     shown = clean[:COLUMNS]
-    rows = {"clean": shown, "noisy": score.noisy(shown, recipe.noise)} if recipe.noise else {"original": shown}
+    rows = (
+        {"clean": shown, "noisy": score.noisy(shown, recipe.scored_noise)}
+        if recipe.scored_noise
+        else {"original": shown}
+    )
     restored, code = _run(path, list(rows.values())[-1])
     drawn = {f"{path.stem}-restored.png": grid({**rows, "restored": restored})}
     if (side := math.isqrt(code[0].size)) ** 2 == code[0].size == code.shape[1]:
@@ -53,13 +57,16 @@ def write(recipe: Recipe, path: Path, clean: Pixels) -> None:
     path.with_suffix(".md").write_text(_text(recipe, metadata, list(drawn), len(clean)), encoding="utf-8")
 
 
-def compare(out: Path, clean: Pixels) -> None:
-    """The tutorial's last picture, `pictures/comparison.png`: every denoiser in `out` on the same noisy digits."""
-    recipes = [recipe for recipe in RECIPES.values() if recipe.noise and (out / f"{recipe.name}.onnx").exists()]
-    if not recipes[1:]:
+def compare(out: Path, clean: Pixels, factor: float) -> None:
+    """The tutorial's last picture, `pictures/comparison.png`: every denoiser in `out` on the same noisy digits.
+
+    Nothing is drawn for a run without noise, whose `factor` is 0, or while there is one denoiser only.
+    """
+    recipes = [recipe for recipe in RECIPES.values() if recipe.scored_noise and (out / f"{recipe.name}.onnx").exists()]
+    if not factor or not recipes[1:]:
         return
     shown = clean[:COLUMNS]
-    noisy = score.noisy(shown, recipes[0].noise)
+    noisy = score.noisy(shown, factor)
     rows = {"clean": shown, "noisy": noisy}
     for recipe in recipes:
         rows[recipe.name] = _run(out / f"{recipe.name}.onnx", noisy)[0]

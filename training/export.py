@@ -17,12 +17,14 @@ import onnxruntime
 import tensorflow as tf
 import tf2onnx
 
-from training.mnist import SIDE, Pixels
+from training import noise
+from training.mnist import Pixels
 from training.recipes import Recipe
 
 OPSET = 18  # the highest that tf2onnx writes
-TOLERANCE = 1e-5  # largest difference between Keras and the exported file, per pixel
+TOLERANCE = 1e-5  # largest difference between Keras and the exported file, per pixel; of a code relative to its size
 BATCH = 500  # digits per call of Keras
+AXES = ("batch", "height", "width")
 PROBE_DIGITS = 2  # digits that the file carries with Keras' own answer to them
 
 
@@ -47,7 +49,7 @@ def export(
         ExportError: ONNX's checker, its reference evaluator or onnxruntime disagrees with Keras.
     """
     model = convert(network)
-    answers = restored(network, digits)
+    expected = answers(network, digits)
     probe = slice(0, PROBE_DIGITS)
     onnx.helper.set_model_props(
         model,
@@ -55,16 +57,19 @@ def export(
             "task": recipe.task,
             "title": recipe.title,
             "training_data": f"MNIST, {trained_on:,} training digits",
-            "noise": f"Gaussian, factor {recipe.noise}, clipped to 0 … 1" if recipe.noise else "none",
+            "noise": _noise(recipe),
             "scores": json.dumps({name: round(value, 4) for name, value in scores.items()}),
             "date": datetime.now(UTC).date().isoformat(),
             "parameters": str(network.count_params()),
             "probe_shape": json.dumps(digits[probe].shape),
             "probe_input": base64.b64encode(digits[probe].astype("<f4").tobytes()).decode(),
-            "probe_restored": base64.b64encode(answers[probe].astype("<f4").tobytes()).decode(),
+            "probe_restored": base64.b64encode(expected["restored"][probe].astype("<f4").tobytes()).decode(),
         },
     )
-    prove(model, digits, answers)
+    prove(model, digits, expected)
+    if network.input.shape[1] is None:  # another size must do as well
+        wide = np.concatenate([digits, digits[:, ::-1]], axis=2)
+        prove(model, wide, answers(network, wide))
     path = out / f"{recipe.name}.onnx"
     partial = path.with_suffix(".onnx.partial")
     partial.write_bytes(model.SerializeToString())
@@ -72,29 +77,38 @@ def export(
     return path
 
 
-def restored(network: keras.Model, digits: Pixels) -> Pixels:
-    """Keras' own answer to `digits`, `[count, 28, 28, 1]`, 0 … 1."""
-    logits = network.predict(digits, batch_size=BATCH, verbose=0)["logits"]
-    pixels: Pixels = keras.ops.convert_to_numpy(keras.ops.sigmoid(logits))
-    return pixels
+def _noise(recipe: Recipe) -> str:
+    if recipe.noise is None:
+        return f"any of {', '.join(noise.KINDS)}; scored under Gaussian, factor {recipe.scored_noise}"
+    return f"Gaussian, factor {recipe.noise}, clipped to 0 … 1" if recipe.noise else "none"
+
+
+def answers(network: keras.Model, digits: Pixels) -> dict[str, Pixels]:
+    """Keras' own `restored`, and `code` where there is one, to `digits` `[count, height, width, 1]`, 0 … 1."""
+    outputs = network.predict(digits, batch_size=BATCH, verbose=0)
+    restored = keras.ops.convert_to_numpy(keras.ops.sigmoid(outputs["logits"]))
+    return {"restored": restored} | ({"code": outputs["code"]} if "code" in outputs else {})
 
 
 def convert(network: keras.Model) -> onnx.ModelProto:
     """The network as ONNX, outputs and axes named as the contract has them. The one place that knows tf2onnx."""
-    signature = [tf.TensorSpec((None, SIDE, SIDE, 1), tf.float32, name="image")]
+    signature = [tf.TensorSpec(network.input.shape, tf.float32, name="image")]
 
     @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]  # TensorFlow ships no types
     def function(image: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = network(image, training=False)
-        return {"restored": tf.sigmoid(outputs["logits"]), "code": _code(outputs["code"])}
+        restored = {"restored": tf.sigmoid(outputs["logits"])}
+        return restored | ({"code": _code(outputs["code"])} if "code" in outputs else {})
 
     model: onnx.ModelProto
     model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
     outputs = {output.name: output for output in model.graph.output}  # tf2onnx puts them in alphabetical order
     del model.graph.output[:]
-    model.graph.output.extend([outputs["restored"], outputs["code"]])
+    model.graph.output.extend([outputs[name] for name in ("restored", "code") if name in outputs])
     for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"  # tf2onnx names it anew on every run
+        for axis, dim in zip(AXES, value.type.tensor_type.shape.dim, strict=False):
+            if not dim.HasField("dim_value"):
+                dim.dim_param = axis  # tf2onnx names it anew on every run
     return model
 
 
@@ -112,14 +126,15 @@ def _code(code: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.nn.space_to_depth(code, height), (-1, height, width, channels))
 
 
-def prove(model: onnx.ModelProto, digits: Pixels, expected: Pixels) -> None:
-    """Raises ExportError unless the file is valid ONNX and gives `expected` for `digits` wherever it is run."""
+def prove(model: onnx.ModelProto, digits: Pixels, expected: dict[str, Pixels]) -> None:
+    """Raises ExportError unless the file is valid ONNX and gives `expected`, by output, wherever it is run."""
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString()
     runtime = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     reference: Any = onnx.reference.ReferenceEvaluator(model)  # slow: it gets the probe only
     for name, session, count in (("onnxruntime", runtime, len(digits)), ("onnx's evaluator", reference, PROBE_DIGITS)):
-        (answer,) = session.run(["restored"], {"image": digits[:count]})
-        difference = float(np.max(np.abs(answer - expected[:count])))
-        if not difference <= TOLERANCE:
-            raise ExportError(f"{name} differs from Keras by {difference:.2g}, more than {TOLERANCE:g}")
+        answers = session.run(list(expected), {"image": digits[:count]})
+        for (output, values), answer in zip(expected.items(), answers, strict=True):
+            difference = float(np.max(np.abs(answer - values[:count])))
+            if not difference <= TOLERANCE * max(1.0, float(np.max(np.abs(values)))):
+                raise ExportError(f"{output} of {name} differs from Keras by {difference:.2g}, more than {TOLERANCE:g}")

@@ -1,16 +1,24 @@
 """Trains a recipe's network, one epoch at a time, so that a run that is stopped can go on where it was."""
 
+import dataclasses
 import hashlib
+import math
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from training import noise
-from training.mnist import Pixels
+from training import architectures, noise, pages
+from training.mnist import SIDE, Pixels
 from training.recipes import Recipe
+
+PARTS = 6  # of an epoch that has pages: digits and pages in turn
+PAGE_SIDE = 64  # px
+PAGE_SCALES = (0.7, 3.0)  # of a digit's size; larger strokes are scaled down before a model sees them
 
 
 def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
@@ -22,7 +30,11 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
     """
     keras.utils.set_random_seed(recipe.seed)
     tf.config.experimental.enable_op_determinism()
+    keras.config.set_dtype_policy(recipe.precision)
     network = recipe.architecture(recipe.hidden)
+    keras.config.set_dtype_policy("float32")
+    average = recipe.architecture(recipe.hidden)
+    average.set_weights(network.get_weights())
     trainee = keras.Model(network.input, network.output["logits"])
     trainee.compile(
         optimizer=keras.optimizers.Adam(recipe.learning_rate),
@@ -31,31 +43,55 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
     trainee.optimizer.build(trainee.trainable_variables)
 
     done = tf.Variable(0, dtype=tf.int64)  # epochs
-    state = tf.train.Checkpoint(model=trainee, optimizer=trainee.optimizer, done=done)
-    manager = tf.train.CheckpointManager(state, str(_folder(recipe, checkpoints)), max_to_keep=1)
+    state = tf.train.Checkpoint(model=trainee, optimizer=trainee.optimizer, average=average, done=done)
+    manager = tf.train.CheckpointManager(state, str(_folder(recipe, clean, checkpoints)), max_to_keep=1)
     if manager.restore_or_initialize():
         print(f"{recipe.name}: going on after epoch {int(done)}, kept in {manager.directory}")
     for epoch in range(int(done), recipe.epochs):
         random = np.random.default_rng([recipe.seed, epoch])
-        target = clean[random.permutation(len(clean))]
         print(f"{recipe.name}, epoch {epoch + 1} of {recipe.epochs}")
-        trainee.fit(
-            noise.gaussian(target, recipe.noise, random),
-            target,
-            batch_size=recipe.batch,
-            shuffle=False,  # they are in random order already
-        )
+        for part, (spoilt, target) in enumerate(_parts(recipe, clean, random)):
+            trainee.optimizer.learning_rate = _rate(recipe, (epoch + part / (2 * PARTS)) / recipe.epochs)
+            batch = max(1, recipe.batch * SIDE**2 // target[0].size)  # the same number of pixels, whatever the size
+            trainee.fit(spoilt, target, batch_size=batch, shuffle=False)  # they are in random order already
+            kept = recipe.averaging
+            weights = zip(average.get_weights(), network.get_weights(), strict=True)
+            average.set_weights([kept * old + (1 - kept) * new for old, new in weights])
         done.assign(epoch + 1)
         manager.save()
-    return network
+    return average
 
 
-def forget(recipe: Recipe, checkpoints: Path) -> None:
-    """Removes what earlier runs of this recipe kept, so that the next one begins anew."""
-    shutil.rmtree(_folder(recipe, checkpoints), ignore_errors=True)
+def _parts(recipe: Recipe, clean: Pixels, random: np.random.Generator) -> Iterator[tuple[Pixels, Pixels]]:
+    """An epoch's pictures, spoilt and clean: all digits in a new order, and between them pages, where there are any."""
+    digits = clean[random.permutation(len(clean))]
+    for part in range(PARTS if recipe.pages else 1):
+        target = digits[part :: PARTS if recipe.pages else 1]
+        yield _spoilt(recipe, target, random), target
+        if recipe.pages:
+            target = pages.pages(clean, recipe.pages // PARTS, PAGE_SIDE, PAGE_SCALES, random)
+            yield _spoilt(recipe, target, random), target
 
 
-def _folder(recipe: Recipe, checkpoints: Path) -> Path:
-    """A folder for this recipe's numbers and no others."""
-    numbers = (recipe.hidden, recipe.noise, recipe.epochs, recipe.batch, recipe.learning_rate, recipe.seed)
-    return checkpoints / f"{recipe.name}-{hashlib.sha256(repr(numbers).encode()).hexdigest()[:12]}"
+def _spoilt(recipe: Recipe, clean: Pixels, random: np.random.Generator) -> Pixels:
+    return noise.mixture(clean, random) if recipe.noise is None else noise.gaussian(clean, recipe.noise, random)
+
+
+def _rate(recipe: Recipe, progress: float) -> float:
+    """The learning rate once a share `progress` of the run is over."""
+    first, last = recipe.learning_rate, recipe.last_learning_rate or recipe.learning_rate
+    return last + (first - last) * (1 + math.cos(math.pi * min(progress, 1))) / 2
+
+
+def forget(recipe: Recipe, clean: Pixels, checkpoints: Path) -> None:
+    """Removes what earlier runs of this recipe on these digits kept, so that the next one begins anew."""
+    shutil.rmtree(_folder(recipe, clean, checkpoints), ignore_errors=True)
+
+
+def _folder(recipe: Recipe, clean: Pixels, checkpoints: Path) -> Path:
+    """A folder for this recipe, these digits and this code: when anything is changed, a run starts anew."""
+    digest = hashlib.sha256(repr(dataclasses.replace(recipe, architecture=None)).encode())  # type: ignore[arg-type]
+    digest.update(clean.tobytes())
+    for module in (architectures, noise, pages, sys.modules[__name__]):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return checkpoints / f"{recipe.name}-{digest.hexdigest()[:12]}"

@@ -9,6 +9,7 @@ import http.client
 import shutil
 import tempfile
 import urllib.request
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,13 +81,13 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
 def _read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
     try:
         content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read as a gzip archive: {error}") from error
     axes = magic & 0xFF  # the last byte of the magic number counts the axes
-    header = np.frombuffer(content[: 4 * (1 + axes)], dtype=">u4")
+    header = np.frombuffer(content[: 4 * (1 + axes)].ljust(4 * (1 + axes), b"\0"), dtype=">u4")
     shape = tuple(int(length) for length in header[1:])
     values = np.frombuffer(content, dtype=np.uint8, offset=min(len(content), header.nbytes))
-    if len(header) != 1 + axes or header[0] != magic or values.size != np.prod(shape):
+    if header[0] != magic or values.size != np.prod(shape):
         raise DataError(f"{path} is not the IDX file its name says: magic {magic:#x} and {axes} lengths are expected")
     return values.reshape(shape)
 

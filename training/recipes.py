@@ -7,6 +7,8 @@ import keras
 
 from training import architectures
 
+TUTORIAL_NOISE = 0.5
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -17,11 +19,20 @@ class Recipe:
     title: str
     architecture: Callable[[Sequence[int]], keras.Model]
     hidden: tuple[int, ...]  # units or channels of each hidden layer on the way down
-    noise: float  # factor of the Gaussian noise laid over the input; 0 for none
+    noise: float | None  # factor of the Gaussian noise laid over the input, 0 for none; None: all of noise.KINDS
     epochs: int
     batch: int  # digits per step
     learning_rate: float  # Adam's
     seed: int
+    last_learning_rate: float | None = None  # to which it falls along a half cosine; None: it stays
+    pages: int = 0  # pages of digits drawn anew for every epoch, beside the digits themselves
+    averaging: float = 0.0  # of the weights, from part to part of an epoch: how much of the average so far is kept
+    precision: str = "float32"  # of the training's arithmetic; what is exported is float32 always
+
+    @property
+    def scored_noise(self) -> float:
+        """Factor of the Gaussian noise that its scores are taken under: its own, or the tutorial's for a blind one."""
+        return TUTORIAL_NOISE if self.noise is None else self.noise
 
 
 RECIPES = {
@@ -45,7 +56,7 @@ RECIPES = {
             title="Easy denoising autoencoder",
             architecture=architectures.dense,
             hidden=(32,),
-            noise=0.5,
+            noise=TUTORIAL_NOISE,
             epochs=30,
             batch=128,
             learning_rate=0.001,
@@ -57,11 +68,27 @@ RECIPES = {
             title="Convolutional denoising autoencoder",
             architecture=architectures.convolutional,
             hidden=(64, 64, 32),
-            noise=0.5,
+            noise=TUTORIAL_NOISE,
             epochs=10,
             batch=128,
             learning_rate=0.001,
             seed=1,
+        ),
+        Recipe(
+            name="unet_dae",
+            task="denoise",
+            title="Blind U-Net denoiser for any size",
+            architecture=architectures.unet,
+            hidden=(32, 64, 128),
+            noise=None,
+            epochs=36,
+            batch=128,
+            learning_rate=0.002,
+            seed=1,
+            last_learning_rate=1e-5,
+            pages=3000,
+            averaging=0.9,
+            precision="mixed_bfloat16",  # several times faster on processors that multiply it in hardware
         ),
     )
 }

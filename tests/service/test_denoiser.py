@@ -37,6 +37,8 @@ def test_models_are_named_by_their_files_and_run(tiny_models: Path) -> None:
         (tiny_model(without="task"), "its metadata lack 'task'"),
         (tiny_model(without="probe_input"), "its metadata lack 'probe_input'"),
         (tiny_model(task="paint"), "'paint'"),
+        (tiny_model(scores="[]"), "its metadata cannot be read"),
+        (tiny_model(scores='{"psnr": "good"}'), "its metadata cannot be read"),
         (tiny_model(probe_off=0.01), "fails its self-check on CPUExecutionProvider"),
     ],
     ids=[
@@ -50,6 +52,8 @@ def test_models_are_named_by_their_files_and_run(tiny_models: Path) -> None:
         "no task",
         "no probe",
         "task",
+        "no scores",
+        "odd score",
         "wrong",
     ],
 )

@@ -115,8 +115,17 @@ def test_the_answer_goes_back_to_its_place_and_polarity(digits: Pixels) -> None:
 def test_a_model_of_any_size_gets_the_whole_picture(digits: Pixels) -> None:
     picture = page(digits[0], side=60, shape=(90, 200), at=(10, 20))
     framed, frame = framing.fit(1 - picture, None, None)
-    assert np.allclose(framed, picture)
+    assert framed.shape == (96, 200)  # multiples of 8, the rest reflected
+    assert np.allclose(framed[:90], picture)
     assert np.allclose(framing.restore(framed, frame), 1 - picture)
+
+
+def test_a_model_of_any_size_gets_large_strokes_smaller(digits: Pixels) -> None:
+    picture = page(digits[0], side=336, shape=(500, 701), at=(100, 200))
+    framed, frame = framing.fit(noisy(picture, 0.2), None, None)
+    assert framed.shape[0] < 250
+    assert psnr(framing.restore(framed, frame), picture) > 18
+    assert framing.restore(framed, frame, native=True).shape == framed.shape
 
 
 def test_a_dark_strip_along_an_edge_is_neither_paper_nor_ink(digits: Pixels) -> None:

@@ -51,38 +51,71 @@ def test_a_16_bit_pgm_is_scaled_by_its_range_however_dark_it_is() -> None:
     assert images.decode(content, LIMIT).tolist() == [[0, pytest.approx(200 / 65535)]]
 
 
-@pytest.mark.parametrize(("largest", "expected"), [(0.5, 0.5), (51, 0.2), (13107, 0.2), (1e6, 1.0)])
+@pytest.mark.parametrize(("largest", "expected"), [(0.5, 0.5), (51, 0.2), (13107, 0.2), (1.001, 1.0), (1e6, 1.0)])
 def test_floats_carry_no_range_so_it_is_the_first_that_holds_them(largest: float, expected: float) -> None:
     content = file(Image.fromarray(np.array([[0, largest]], np.float32)), "TIFF")
     assert images.decode(content, LIMIT).max() == pytest.approx(expected)
 
 
-def test_exif_orientation_is_honoured() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turned a quarter to the right when shown
-    upright = images.decode(file(Image.fromarray(RAMP), "PNG", exif=exif), LIMIT)
-    assert upright.shape == (30, 20)
-    assert np.allclose(upright, np.rot90(RAMP, -1) / 255)
+def with_alpha(grey: np.ndarray, alpha: np.ndarray) -> bytes:
+    return file(
+        Image.merge("LA", [Image.fromarray(grey.astype(np.uint8)), Image.fromarray(alpha.astype(np.uint8))]), "PNG"
+    )
 
 
 @pytest.mark.parametrize(("ink", "paper"), [(0, 255), (255, 0)])
-def test_bare_ink_is_laid_over_the_paper_it_stands_out_from(ink: int, paper: int) -> None:
-    alpha = np.zeros((10, 10), np.uint8)
-    alpha[4:6] = 255
-    pixels = images.decode(
-        file(Image.merge("LA", [Image.new("L", (10, 10), ink), Image.fromarray(alpha)]), "PNG"), LIMIT
-    )
-    assert pixels[0, 0] == paper / 255
-    assert pixels[5, 5] == ink / 255
+@pytest.mark.parametrize("thick", [2, 8])
+def test_bare_ink_is_laid_over_the_paper_it_stands_out_from(ink: int, paper: int, thick: int) -> None:
+    alpha = np.zeros((10, 10))
+    alpha[:thick] = 255
+    pixels = images.decode(with_alpha(np.full((10, 10), ink), alpha), LIMIT)
+    assert pixels[9, 9] == paper / 255
+    assert pixels[0, 0] == ink / 255
 
 
-def test_a_picture_with_clear_corners_gets_the_like_of_its_own_paper() -> None:
-    alpha = np.full((10, 10), 255, np.uint8)
-    alpha[0, 0] = 0
-    pixels = images.decode(
-        file(Image.merge("LA", [Image.new("L", (10, 10), 230), Image.fromarray(alpha)]), "PNG"), LIMIT
-    )
-    assert pixels[0, 0] == 1
+@pytest.mark.parametrize("cleared", [1, 7])
+def test_a_picture_with_paper_of_its_own_gets_more_of_it(cleared: int) -> None:
+    grey = np.full((10, 10), 230)
+    grey[9, 4:6] = 20
+    alpha = np.full((10, 10), 255)
+    alpha[:cleared] = 0
+    assert images.decode(with_alpha(grey, alpha), LIMIT)[0, 0] == 1
+
+
+def test_sixteen_bits_are_scaled_where_one_value_is_clear() -> None:
+    ramp = np.linspace(0, 65535, 300).reshape(20, 15).astype(np.uint16)
+    pixels = images.decode(file(Image.fromarray(ramp), "PNG", transparency=0), LIMIT)
+    assert np.abs(pixels - ramp / 65535).mean() < 0.01
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_upright(orientation: int) -> None:
+    upright = (np.arange(12).reshape(3, 4) * 20).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    undo = {2: "fliplr", 3: "rot180", 4: "flipud", 5: "T", 6: "rot90", 7: "anti", 8: "rot270"}.get(orientation)
+    stored = {
+        None: upright, "fliplr": np.fliplr(upright), "rot180": np.rot90(upright, 2), "flipud": np.flipud(upright),
+        "T": upright.T, "rot90": np.rot90(upright), "anti": np.rot90(upright, 2).T, "rot270": np.rot90(upright, -1),
+    }[undo]  # fmt: skip
+    content = file(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
+    assert np.allclose(images.decode(content, LIMIT), upright / 255)
+
+
+def test_small_files_that_take_minutes_are_refused() -> None:
+    jpeg = file(Image.fromarray(RAMP), "JPEG", progressive=True)
+    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    with pytest.raises(BrokenBody, match="scans; at most 200"):
+        images.decode(jpeg[:-2] + last * 300 + jpeg[-2:], LIMIT)
+    with pytest.raises(BrokenBody, match="comments; at most 1000"):
+        images.decode(b"P2 2 2 255\n" + b"#\n" * 2000 + b"0 0 0 0", LIMIT)
+
+
+def test_a_tiff_tile_counts_as_much_as_the_picture() -> None:
+    tags = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 322: 30_000, 323: 30_000, 324: 8, 325: 1}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    with pytest.raises(TooLarge, match="30000×30000 pixels"):
+        images.decode(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4), LIMIT)
 
 
 def test_of_several_frames_the_first_is_taken() -> None:

@@ -19,6 +19,8 @@ from tests.conftest import CLEAN_7, NOISY_7, Pixels
 SEVEN = NOISY_7.read_bytes()
 SURROGATE = json.dumps({"inputs": "AAAA", "parameters": {"model": "\ud800"}}).encode()  # half a character
 PNG = {"Content-Type": "image/png"}
+FORM = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc\r\n--x--\r\n'
+UNDEFINED = {"Content-Type": "multipart/form-data; boundary=x; charset=undefined"}
 
 
 def pixels(content: bytes) -> NDArray[np.float64]:
@@ -80,6 +82,7 @@ def test_json_with_base64_is_taken_with_its_parameters(tiny: TestClient, prefix:
         ("*/*", "image/png"),
         ("image/*", "image/png"),
         ("image/webp", "image/webp"),
+        ("IMAGE/WEBP", "image/webp"),
         ("image/webp;q=0.5, image/png;q=0.4", "image/webp"),
         ("application/json", "application/json"),
         ("application/json;q=0.9, image/*;q=0.1", "application/json"),
@@ -164,6 +167,10 @@ def check_problem(answer: Any, status: int, sentence: str) -> None:
         ({"files": {"picture": SEVEN}}, 400, "no file in a part named 'file'"),
         ({"data": {"file": "text"}, "files": {"x": b"x"}}, 400, "no file in a part named 'file'"),
         ({"content": b"--x\r\n", "headers": {"Content-Type": "multipart/form-data"}}, 400, "Missing boundary"),
+        ({"content": FORM, "headers": UNDEFINED}, 400, "The form cannot be read"),
+        ({"json": {"inputs": ""}}, 400, "`inputs` is empty"),
+        ({"json": {"inputs": "data:image/png,abc"}}, 400, "without base64"),
+        ({"json": {"inputs": "AAAA", "parameters": {"size": [[]] * 9}}}, 422, "size: Input should be"),
         ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "The JSON cannot be read"),
         ({"content": b"[" * 90_000, "headers": {"Content-Type": "application/json"}}, 400, "The JSON cannot be read"),
         ({"content": b"\xff\xfe", "headers": {"Content-Type": "application/json"}}, 400, "The JSON cannot be read"),

@@ -51,6 +51,22 @@ def test_other_numbers_start_anew_and_so_does_what_is_forgotten(clean: Pixels, t
     short = dataclasses.replace(RECIPE, epochs=1)
     fit.fit(short, clean, tmp_path)
     fit.fit(dataclasses.replace(short, hidden=(8,)), clean, tmp_path)
+    fit.fit(short, clean[:200], tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+    fit.forget(short, clean, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
-    fit.forget(short, tmp_path)
-    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_blind_recipe_trains_on_digits_and_pages_and_averages_its_weights(clean: Pixels, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPES["unet_dae"], hidden=(4, 8, 8), epochs=2, pages=12, batch=16)
+    once, again = (fit.fit(recipe, clean, tmp_path / name) for name in ("once", "again"))
+    assert np.array_equal(weights(once), weights(again))
+    assert once.compute_dtype == "float32"
+    assert np.isfinite(weights(once)).all()
+
+
+def test_the_learning_rate_falls_along_half_a_cosine() -> None:
+    recipe = RECIPES["unet_dae"]
+    rates = [fit._rate(recipe, progress) for progress in (0, 0.5, 1)]
+    assert rates == pytest.approx([0.002, 0.001005, 1e-5])
+    assert fit._rate(RECIPES["conv_dae"], 0.7) == RECIPES["conv_dae"].learning_rate

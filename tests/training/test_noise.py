@@ -1,8 +1,9 @@
-"""Noise is the tutorial's: clip(x + factor · N(0, 1), 0, 1), repeatable by its generator."""
+"""Every kind of noise is what its formula says, repeatable by its generator."""
 
 import numpy as np
 import pytest
 
+from tests.conftest import Pixels
 from training import noise
 
 
@@ -21,3 +22,27 @@ def test_it_is_repeatable_and_leaves_its_input_alone() -> None:
     assert np.array_equal(once, again)
     assert not black.any()
     assert not noise.gaussian(black, 0, np.random.default_rng(1)).any()
+
+
+@pytest.mark.parametrize("name", noise.KINDS)
+def test_every_kind_spoils_more_at_higher_levels_and_each_picture_at_its_own(name: str, digits: Pixels) -> None:
+    kind = noise.KINDS[name]
+    clean = digits[:200, ..., np.newaxis]
+
+    def error(level: noise.Levels) -> float:
+        spoilt = kind.spoil(clean, level, np.random.default_rng(0))
+        assert spoilt.dtype == np.float32
+        assert spoilt.shape == clean.shape
+        assert 0 <= spoilt.min() <= spoilt.max() <= 1
+        return float(np.mean(np.square(spoilt - clean)))
+
+    assert error(kind.least) < error(np.linspace(kind.least, kind.most, 200).reshape(-1, 1, 1, 1)) < error(kind.most)
+
+
+def test_a_mixture_leaves_some_clean_and_spoils_the_others(digits: Pixels) -> None:
+    clean = digits[:2000, ..., np.newaxis]
+    spoilt = noise.mixture(clean, np.random.default_rng(0))
+    same = (spoilt == clean).all(axis=(1, 2, 3)).mean()
+    assert same == pytest.approx(0.05, abs=0.02)
+    assert np.array_equal(spoilt, noise.mixture(clean, np.random.default_rng(0)))
+    assert sum(noise.WAYS.values()) == pytest.approx(1)
