@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, TiffImagePlugin, UnidentifiedImageError
 
 from service.errors import BrokenBody, NotAcceptable, TooLarge, UnsupportedKind
 
@@ -19,6 +19,7 @@ Kind = Literal["png", "webp"]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 FORMATS_IN_WORDS = "PNG, JPEG, WebP, BMP, GIF, TIFF, PGM and PPM"
 LONGEST_WEBP = 16_383  # pixels a side, by the format
+TEXT_SIZE = 13  # px
 MID_GREY = 0.5
 ONE_TONE = 0.1  # standard deviation of grey that is still one tone
 OVERSHOOT = 1.1  # times a range: how far the largest value of a picture without a known range may exceed it
@@ -153,3 +154,12 @@ def encode(pixels: Pixels, kind: Kind) -> bytes:
     else:
         image.save(file, "WEBP", lossless=True)
     return file.getvalue()
+
+
+def text(words: str) -> Pixels:
+    """Words in black on white, one line."""
+    font = ImageFont.load_default(TEXT_SIZE)
+    _, _, width, height = font.getbbox(words)
+    image = Image.new("L", (math.ceil(width), math.ceil(height)), 255)
+    ImageDraw.Draw(image).text((0, 0), words, fill=0, font=font)
+    return np.asarray(image, np.float32) / np.float32(255)

@@ -13,15 +13,16 @@ from typing import Annotated, Any, Literal
 import anyio
 import mimeparse
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from service import __version__, denoiser, framing, images, tiling
+from service import __version__, denoiser, framing, images, noise, strip, tiling
 from service.denoiser import Denoiser, Task
 from service.errors import BadParameter, BrokenBody, Draining, NotAcceptable, TooLarge, UnknownModel, UnsupportedKind
 from service.settings import Settings
+from service.uncertainty import uncertainty
 
 KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp"}
 JSON = "application/json"
@@ -49,7 +50,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     model: str | None = Field(
-        None, examples=["conv_dae"], description="A name that `/models` lists; without one the route's default."
+        None, examples=["conv_dae"], description="A name that `/models` lists; else the route's default."
     )
     size: Literal["input", "native"] = Field(
         "input",
@@ -62,6 +63,22 @@ class Parameters(BaseModel):
         description="The models see light ink on black. `true`: the picture is dark ink on light paper, is turned over "
         "for the model and turned back in the answer; `false`: it is not; `auto`: found out.",
     )
+
+    layout: Literal["single", "strip"] = Field(
+        "single",
+        examples=["single"],
+        description="`strip`: one captioned picture of what was sent, what the model saw, its hidden code (if it has one), "
+        "the answer and the difference.",
+    )
+    noise: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        examples=[0.5],
+        description="Factor of the Gaussian noise that is laid over the picture first, to see the model work.",
+    )
+    seed: NonNegativeInt | None = Field(None, examples=[7], description="Makes `noise` the same every time.")
 
     @field_validator("invert", mode="before")
     @classmethod
@@ -76,6 +93,13 @@ class JsonBody(BaseModel):
     parameters: dict[str, Any] = Field({}, description="The query parameters; these here win.")
 
 
+class Psnr(BaseModel):
+    """Peak signal-to-noise ratios, in dB."""
+
+    before: float = Field(description="of the picture with its noise")
+    after: float = Field(description="of the answer")
+
+
 class Answer(BaseModel):
     """The JSON form of an answer."""
 
@@ -86,6 +110,8 @@ class Answer(BaseModel):
     inverted: bool = Field(description="whether the picture was found, or said, to be dark ink on light paper")
     image: str = Field(description="base64 of a PNG")
     code: list[Any] | None = Field(description="the hidden code, in its own shape, of models that have one")
+    uncertainty: float = Field(description="0 (sure) … 1: ranks answers by their error")
+    psnr: Psnr | None = Field(None, description="with `noise` only: how near to the picture as it was sent")
     timing_ms: dict[str, float] = Field(description="decode, queue, infer, encode")
 
 
@@ -180,13 +206,16 @@ def _restored(
 ) -> Response:
     """The straight line: decode, fit, run, restore, encode."""
     with stages("decode"):
-        pixels = images.decode(content, service.settings.max_pixels)
-        fitted, frame = framing.fit(pixels, model.size, INVERTED[parameters.invert])
+        sent = images.decode(content, service.settings.max_pixels)
+        pixels = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
+        seen, frame = framing.fit(pixels, model.size, INVERTED[parameters.invert])
     with stages("infer"):
-        answer, code = tiling.run(model, fitted)
+        answer, code = tiling.run(model, seen)
     with stages("encode"):
-        pixels = framing.restore(answer, frame, native=parameters.size == "native")
-        image = images.encode(pixels, KINDS.get(media_type, "png"))
+        restored = framing.restore(answer, frame, native=parameters.size == "native")
+        if parameters.layout == "strip":
+            restored = strip.explained(pixels, seen, code, framing.restore(answer, frame))
+        image = images.encode(restored, KINDS.get(media_type, "png"))
     headers = {
         "Server-Timing": stages.header(),
         "X-Model": model.name,
@@ -196,17 +225,23 @@ def _restored(
     }
     if media_type != JSON:
         return Response(image, media_type=media_type, headers=headers)
+    psnr = None
+    if parameters.noise:
+        after = noise.psnr(sent, framing.restore(answer, frame))
+        psnr = Psnr(before=noise.psnr(sent, pixels), after=after)
     told = Answer(
         model=model.name,
         provider=model.provider,
-        width=pixels.shape[1],
-        height=pixels.shape[0],
+        width=restored.shape[1],
+        height=restored.shape[0],
         inverted=frame.inverted,
         image=base64.b64encode(image).decode(),
         code=None if code is None else code.tolist(),
+        uncertainty=uncertainty(seen, answer),
+        psnr=psnr,
         timing_ms=stages.milliseconds,
     )
-    return Response(told.model_dump_json(), media_type=JSON, headers=headers)
+    return Response(told.model_dump_json(exclude=None if psnr else {"psnr"}), media_type=JSON, headers=headers)
 
 
 class Stages:

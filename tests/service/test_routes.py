@@ -103,7 +103,42 @@ def test_json_tells_all(real: TestClient) -> None:
     assert (answer["width"], answer["height"], answer["inverted"]) == (28, 28, False)
     assert squared_error(base64.b64decode(answer["image"])) < 0.02
     assert np.shape(answer["code"]) == (4, 4, 32)
+    assert 0 < answer["uncertainty"] < 0.2
+    assert "psnr" not in answer
     assert set(answer["timing_ms"]) == {"decode", "queue", "infer", "encode"}
+
+
+def test_noise_is_laid_over_the_picture_first_and_measured(real: TestClient) -> None:
+    clean = CLEAN_7.read_bytes()
+    ask = {"params": {"noise": 0.5, "seed": 7}, "headers": PNG | {"Accept": "application/json"}}
+    once, again = (real.post("/denoise", content=clean, **ask).json() for _ in range(2))
+    assert once["image"] == again["image"]
+    assert once["psnr"]["before"] == pytest.approx(9.4, abs=1)
+    assert once["psnr"]["after"] > once["psnr"]["before"] + 7
+    other = real.post("/denoise", content=clean, **ask | {"params": {"noise": 0.5, "seed": 8}}).json()
+    assert other["image"] != once["image"]
+
+
+def test_uncertainty_is_larger_where_the_noise_is(real: TestClient) -> None:
+    unsure = [
+        real.post(
+            "/denoise",
+            content=CLEAN_7.read_bytes(),
+            params={"noise": noise, "seed": 1},
+            headers=PNG | {"Accept": "application/json"},
+        ).json()["uncertainty"]
+        for noise in (0, 0.3, 0.9)
+    ]
+    assert unsure == sorted(unsure)
+
+
+@pytest.mark.parametrize("model", ["conv_dae", "easy_dae"])
+def test_a_strip_shows_every_step(real: TestClient, model: str) -> None:
+    answer = real.post(f"/denoise?layout=strip&model={model}", content=SEVEN)
+    sheet = pixels(answer.content)
+    assert sheet.shape[0] == 196 + 20 + 2 * 12
+    between = (np.abs(sheet[40:] - sheet[-1, 0]) < 0.01).all(axis=0)
+    assert np.count_nonzero(np.diff(between.astype(int)) == -1) == 5
 
 
 def test_headers_tell_where_and_how_it_was_done(tiny: TestClient) -> None:
@@ -182,6 +217,10 @@ def check_problem(answer: Any, status: int, sentence: str) -> None:
         ({"json": {"inputs": "AAAA", "parameters": {"size": "huge"}}}, 422, "size=huge"),
         ({"content": SEVEN, "params": {"size": "huge"}}, 422, "size=huge"),
         ({"content": SEVEN, "params": {"invert": "maybe"}}, 422, "invert=maybe"),
+        ({"content": SEVEN, "params": {"noise": "1.5"}}, 422, "noise=1.5"),
+        ({"content": SEVEN, "params": {"noise": "nan"}}, 422, "noise=nan"),
+        ({"content": SEVEN, "params": {"seed": "-1"}}, 422, "seed=-1"),
+        ({"content": SEVEN, "params": {"layout": "grid"}}, 422, "layout=grid"),
         (
             {"content": SEVEN, "params": {"model": "any"}},
             422,
