@@ -67,8 +67,8 @@ class Parameters(BaseModel):
     layout: Literal["single", "strip"] = Field(
         "single",
         examples=["single"],
-        description="`strip`: one captioned picture of what was sent, what the model saw, its hidden code (if it has one), "
-        "the answer and the difference.",
+        description="`strip`: one captioned picture of what was sent, what the model saw, its hidden code where it has "
+        "one, the answer and the difference.",
     )
     noise: float = Field(
         0.0,
