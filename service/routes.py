@@ -173,9 +173,10 @@ _IMAGE_ROUTE: dict[str, Any] = {
 
 @images_api.post("/denoise", summary="Take the noise off a picture of a digit", **_IMAGE_ROUTE)
 async def denoise(request: Request, parameters: Annotated[Parameters, Query()]) -> Response:
-    """Finds the picture's polarity and the digit's place, has a model clean the digit, and puts it back.
+    """Finds out whether ink is light or dark, has a model clean the picture, and gives it back as it was otherwise.
 
-    The answer has the picture's size, the digit its place and polarity, on clean paper.
+    A model of any size gets all of the picture; one that knows 28×28 pixels gets its digit, framed as MNIST frames
+    digits, and the clean digit is put back at its place.
     """
     return await _answer(request, parameters, "denoise")
 

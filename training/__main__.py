@@ -67,6 +67,7 @@ NUMBERS: dict[str, Callable[[str], float]] = {
     "batch": _count,
     "learning_rate": _share,
     "noise": _share,
+    "pages": _count,
     "seed": int,
 }
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from training import noise
 from training.mnist import Pixels
@@ -28,6 +29,23 @@ def score(clean: Pixels, noisy: Pixels, restored: Pixels) -> dict[str, float]:
     return scores
 
 
+def doubt(seen: Pixels, answer: Pixels) -> NDArray[np.float64]:
+    """How unsure each answer is, `[count]`, 0 … 1: the mean of `4·p·(1-p)·|p - seen|` over its pixels p."""
+    each: NDArray[np.float64] = np.mean(4.0 * answer * (1 - answer) * np.abs(answer - seen), axis=(1, 2, 3))
+    return each
+
+
+def squared_error(clean: Pixels, answer: Pixels) -> NDArray[np.float64]:
+    """The mean squared error of each answer, `[count]`."""
+    each: NDArray[np.float64] = np.mean(np.square(answer.astype(np.float64) - clean), axis=(1, 2, 3))
+    return each
+
+
+def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Spearman's: 1 where `a` puts everything in the order that `b` does."""
+    return float(np.corrcoef(a.argsort().argsort(), b.argsort().argsort())[0, 1])
+
+
 def loss(clean: Pixels, restored: Pixels) -> float:
     """Mean binary cross-entropy of the pixels, in nats: what training brings down."""
     p = np.clip(restored.astype(np.float64), SMALLEST_P, 1 - SMALLEST_P)
@@ -36,8 +54,7 @@ def loss(clean: Pixels, restored: Pixels) -> float:
 
 def psnr(clean: Pixels, restored: Pixels) -> float:
     """Peak signal-to-noise ratio of each digit, `10 · log10(1 / mean squared error)`, averaged over digits, in dB."""
-    squared = np.square(clean.astype(np.float64) - restored)
-    return float(np.mean(-10 * np.log10(squared.mean(axis=(1, 2, 3)))))
+    return float(np.mean(-10 * np.log10(squared_error(clean, restored))))
 
 
 def ssim(clean: Pixels, restored: Pixels) -> float:

@@ -37,12 +37,12 @@ def squared_error(content: bytes) -> float:
     return float(np.mean(np.square(pixels(content) - pixels(CLEAN_7.read_bytes()))))
 
 
-@pytest.mark.parametrize("model", ["conv_dae", "easy_dae", None])
+@pytest.mark.parametrize("model", ["conv_dae", "easy_dae", "unet_dae", None])
 def test_a_noisy_digit_comes_back_clean(real: TestClient, model: str | None) -> None:
     answer = real.post("/denoise", content=SEVEN, headers=PNG, params={"model": model} if model else {})
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "image/png"
-    assert answer.headers["X-Model"] == (model or "conv_dae")
+    assert answer.headers["X-Model"] == (model or "unet_dae")
     assert squared_error(answer.content) < squared_error(SEVEN) / 5
 
 
@@ -98,7 +98,8 @@ def test_the_caller_says_in_accept_what_comes_back(tiny: TestClient, accept: str
 
 
 def test_json_tells_all(real: TestClient) -> None:
-    answer = real.post("/denoise", content=SEVEN, headers=PNG | {"Accept": "application/json"}).json()
+    ask = {"params": {"model": "conv_dae"}, "headers": PNG | {"Accept": "application/json"}}
+    answer = real.post("/denoise", content=SEVEN, **ask).json()
     assert (answer["model"], answer["provider"]) == ("conv_dae", "CPUExecutionProvider")
     assert (answer["width"], answer["height"], answer["inverted"]) == (28, 28, False)
     assert squared_error(base64.b64decode(answer["image"])) < 0.02
@@ -132,13 +133,13 @@ def test_uncertainty_is_larger_where_the_noise_is(real: TestClient) -> None:
     assert unsure == sorted(unsure)
 
 
-@pytest.mark.parametrize("model", ["conv_dae", "easy_dae"])
-def test_a_strip_shows_every_step(real: TestClient, model: str) -> None:
+@pytest.mark.parametrize(("model", "panels"), [("conv_dae", 5), ("easy_dae", 5), ("unet_dae", 4)])
+def test_a_strip_shows_every_step(real: TestClient, model: str, panels: int) -> None:
     answer = real.post(f"/denoise?layout=strip&model={model}", content=SEVEN)
     sheet = pixels(answer.content)
     assert sheet.shape[0] == 196 + 20 + 2 * 12
     between = (np.abs(sheet[40:] - sheet[-1, 0]) < 0.01).all(axis=0)
-    assert np.count_nonzero(np.diff(between.astype(int)) == -1) == 5
+    assert np.count_nonzero(np.diff(between.astype(int)) == -1) == panels
 
 
 def test_headers_tell_where_and_how_it_was_done(tiny: TestClient) -> None:
@@ -164,7 +165,8 @@ def test_the_answer_has_the_size_of_the_picture_or_of_the_model(tiny: TestClient
     assert pixels(tiny.post("/reconstruct", content=picture).content).shape == (68, 70)
 
 
-def test_a_large_photo_of_a_dark_digit_comes_back_clean(real: TestClient, digits: Pixels) -> None:
+@pytest.mark.parametrize("model", ["conv_dae", "unet_dae"])
+def test_a_large_photo_of_a_dark_digit_comes_back_clean(real: TestClient, digits: Pixels, model: str) -> None:
     random = np.random.default_rng(3)
     side, height, width = 900, 2000, 3000
     ink = np.zeros((height, width))
@@ -175,11 +177,34 @@ def test_a_large_photo_of_a_dark_digit_comes_back_clean(real: TestClient, digits
     photo = np.clip(light * (1 - 0.8 * ink) + 0.08 * random.standard_normal(ink.shape), 0, 1)
     content = io.BytesIO()
     Image.fromarray(np.rint(photo * 255).astype(np.uint8)).convert("RGB").save(content, "JPEG", quality=85)
-    answer = real.post("/denoise", content=content.getvalue())
+    answer = real.post("/denoise", content=content.getvalue(), params={"model": model})
     restored = pixels(answer.content)
     assert restored.shape == (height, width)
     assert answer.headers["X-Input-Inverted"] == "true"
     assert np.mean(np.square(restored - clean)) < np.mean(np.square(photo - clean)) / 5
+
+
+@pytest.mark.parametrize("scale", [1, 3, 6])
+def test_a_page_of_digits_comes_back_clean(real: TestClient, digits: Pixels, scale: int) -> None:
+    side = 28 * scale
+    rows = [np.concatenate(list(digits[first : first + 6]), axis=1) for first in (0, 6)]
+    ink = Image.fromarray(np.rint(np.concatenate(rows) * 255).astype(np.uint8)).resize((6 * side, 2 * side))
+    clean = 1 - np.asarray(ink, np.float64) / 255
+    page = np.clip(clean + 0.3 * np.random.default_rng(0).standard_normal(clean.shape), 0, 1)
+    answer = real.post("/denoise", content=png(page))
+    assert answer.headers["X-Input-Inverted"] == "true"
+    restored = pixels(answer.content)
+    assert restored.shape == clean.shape
+    assert np.mean(np.square(restored - clean)) < np.mean(np.square(page - clean)) / 8
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (1, 400), (400, 1), (9, 700)])
+def test_pictures_of_any_shape_are_answered(real: TestClient, shape: tuple[int, int]) -> None:
+    assert pixels(real.post("/denoise", content=png(np.full(shape, 0.9))).content).shape == shape
+
+
+def test_a_clean_digit_is_not_harmed(real: TestClient) -> None:
+    assert squared_error(real.post("/denoise", content=CLEAN_7.read_bytes()).content) < 10**-3
 
 
 def check_problem(answer: Any, status: int, sentence: str) -> None:
@@ -266,7 +291,7 @@ def test_a_route_without_models_says_so(tmp_path: Path, tiny_models: Path) -> No
 def test_models_have_cards(real: TestClient) -> None:
     cards = {card["name"]: card for card in real.get("/models").json()["models"]}
     assert cards["basic_ae"]["task"] == "reconstruct"
-    assert [name for name, card in cards.items() if card["default"]] == ["basic_ae", "conv_dae"]
+    assert [name for name, card in cards.items() if card["default"]] == ["basic_ae", "unet_dae"]
     card = real.get("/models/conv_dae").json()
     assert card == cards["conv_dae"]
     assert card["inputs"] == [{"name": "image", "shape": ["batch", 28, 28, 1], "type": "tensor(float)"}]
@@ -291,7 +316,7 @@ def test_probes_answer(tiny: TestClient) -> None:
 def test_openapi_lists_the_models_and_bodies(real: TestClient) -> None:
     operation = real.get("/openapi.json").json()["paths"]["/denoise"]["post"]
     (model,) = (parameter for parameter in operation["parameters"] if parameter["name"] == "model")
-    assert model["schema"] == {"type": "string", "enum": ["conv_dae", "easy_dae"], "default": "conv_dae"}
+    assert model["schema"] == {"type": "string", "enum": ["conv_dae", "easy_dae", "unet_dae"], "default": "unet_dae"}
     assert next(iter(operation["requestBody"]["content"])) == "multipart/form-data"
     assert list(operation["responses"]["200"]["content"]) == ["image/png", "image/webp", "application/json"]
     assert set(operation["responses"]) == {"200", "400", "404", "406", "413", "415", "422"}

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from service import denoiser
+from training import noise
 from training.__main__ import main
 
 
@@ -35,6 +36,19 @@ def test_a_run_writes_models_that_the_service_takes(
     scores = json.loads(metadata["scores"])
     assert f"| {scores['loss']:.4f} |" in (out / "easy_dae.md").read_text()
     assert "easy_dae, epoch 1 of 1" in capsys.readouterr().out
+
+
+def test_a_blind_run_draws_every_kind_of_noise(small_mnist: Path, tmp_path: Path) -> None:
+    options = ["--epochs", "1", "--pages", "12", "--hidden", "4", "8", "8", "--data", str(small_mnist)]
+    main(["unet_dae", *options, "--out", str(tmp_path / "out"), "--checkpoints", str(tmp_path / "kept")])
+    card = (tmp_path / "out" / "unet_dae.md").read_text(encoding="utf-8")
+    for kind in noise.KINDS:
+        assert f"| {kind} | " in card
+    assert "rank correlation of" in card
+    with Image.open(tmp_path / "out" / "pictures" / "unet_dae-kinds.png") as picture:
+        assert picture.height > 24 * 60
+    (model,) = denoiser.load(tmp_path / "out", "cpu", threads=1).values()
+    assert model.size is None
 
 
 @pytest.mark.parametrize("option", ["--epochs=0", "--batch=-1", "--noise=2", "--learning-rate=x", "--hidden=0"])
