@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import __version__, denoiser, errors, routes
+from service import __version__, bodies, denoiser, errors, routes
 from service.settings import Settings, cpus, read
 
 STATUS: dict[type[Exception], HTTPStatus] = {
@@ -126,7 +126,7 @@ async def _request_error(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, routes.sentences(error.errors()))
+    return _problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, bodies.sentences(error.errors()))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

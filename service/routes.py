@@ -1,33 +1,28 @@
 """The image and service routes: each finds its inputs, calls, and wraps the answer."""
 
 import base64
-import binascii
-import json
 import platform
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 import mimeparse
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
-from service import __version__, denoiser, framing, images, noise, strip, tiling
+from service import __version__, bodies, denoiser, framing, images, noise, strip, tiling
+from service.bodies import JSON, MULTIPART, JsonBody, Parameters
 from service.denoiser import Denoiser, Task
-from service.errors import BadParameter, BrokenBody, Draining, NotAcceptable, TooLarge, UnknownModel, UnsupportedKind
+from service.errors import BadParameter, Draining, NotAcceptable, UnknownModel
 from service.settings import Settings
 from service.uncertainty import uncertainty
 
 KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp"}
-JSON = "application/json"
 PROBLEM = "application/problem+json"
-MULTIPART = "multipart/form-data"
 ANSWERS = (JSON, "image/webp", "image/png")  # of equally welcome ones the last is taken
 INVERTED = {"auto": None, "true": True, "false": False}
 
@@ -42,55 +37,6 @@ class Service:
     workers: anyio.CapacityLimiter  # pictures worked on at a time: each may need hundreds of megabytes
     started: float = field(default_factory=time.monotonic)
     draining: bool = False
-
-
-class Parameters(BaseModel):
-    """How a picture is to be worked on: query parameters, or `parameters` in a JSON body."""
-
-    model_config = ConfigDict(frozen=True)
-
-    model: str | None = Field(
-        None, examples=["conv_dae"], description="A name that `/models` lists; else the route's default."
-    )
-    size: Literal["input", "native"] = Field(
-        "input",
-        examples=["input"],
-        description="`input`: the answer has the picture's width and height; `native`: the model's own.",
-    )
-    invert: Literal["auto", "true", "false"] = Field(
-        "auto",
-        examples=["auto"],
-        description="The models see light ink on black. `true`: the picture is dark ink on light paper, is turned over "
-        "for the model and turned back in the answer; `false`: it is not; `auto`: found out.",
-    )
-
-    layout: Literal["single", "strip"] = Field(
-        "single",
-        examples=["single"],
-        description="`strip`: one captioned picture of what was sent, what the model saw, its hidden code where it has "
-        "one, the answer and the difference.",
-    )
-    noise: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        examples=[0.5],
-        description="Factor of the Gaussian noise that is laid over the picture first, to see the model work.",
-    )
-    seed: NonNegativeInt | None = Field(None, examples=[7], description="Makes `noise` the same every time.")
-
-    @field_validator("invert", mode="before")
-    @classmethod
-    def _as_in_a_query(cls, value: object) -> object:
-        return str(value).lower() if isinstance(value, bool) else value
-
-
-class JsonBody(BaseModel):
-    """The JSON form of a request, as huggingface_hub's InferenceClient sends it."""
-
-    inputs: str = Field(description="The image's bytes in base64, or as a `data:` URI.")
-    parameters: dict[str, Any] = Field({}, description="The query parameters; these here win.")
 
 
 class Psnr(BaseModel):
@@ -190,8 +136,7 @@ async def reconstruct(request: Request, parameters: Annotated[Parameters, Query(
 async def _answer(request: Request, parameters: Parameters, task: Task) -> Response:
     service: Service = request.app.state.service
     media_type = _accepted(request)
-    body = await _body(request, service.settings.max_body_bytes)
-    content, parameters = await _picture(request, body, parameters)
+    content, parameters = await bodies.read(request, parameters, service.settings.max_body_bytes)
     model = _model(service, parameters.model, task)
     stages = Stages()
     with stages("queue"):
@@ -213,10 +158,11 @@ def _restored(
     with stages("infer"):
         answer, code = tiling.run(model, seen)
     with stages("encode"):
-        restored = framing.restore(answer, frame, native=parameters.size == "native")
+        restored = framing.restore(answer, frame)
+        shown = framing.restore(answer, frame, native=True) if parameters.size == "native" else restored
         if parameters.layout == "strip":
-            restored = strip.explained(pixels, seen, code, framing.restore(answer, frame))
-        image = images.encode(restored, KINDS.get(media_type, "png"))
+            shown = strip.explained(pixels, seen, code, restored)
+        image = images.encode(shown, KINDS.get(media_type, "png"))
     headers = {
         "Server-Timing": stages.header(),
         "X-Model": model.name,
@@ -228,13 +174,12 @@ def _restored(
         return Response(image, media_type=media_type, headers=headers)
     psnr = None
     if parameters.noise:
-        after = noise.psnr(sent, framing.restore(answer, frame))
-        psnr = Psnr(before=noise.psnr(sent, pixels), after=after)
+        psnr = Psnr(before=noise.psnr(sent, pixels), after=noise.psnr(sent, restored))
     told = Answer(
         model=model.name,
         provider=model.provider,
-        width=restored.shape[1],
-        height=restored.shape[0],
+        width=shown.shape[1],
+        height=shown.shape[0],
         inverted=frame.inverted,
         image=base64.b64encode(image).decode(),
         code=None if code is None else code.tolist(),
@@ -273,102 +218,6 @@ def _accepted(request: Request) -> str:
     if not best:
         raise NotAcceptable(f"Accept: {accept} leaves nothing; there are {', '.join(reversed(ANSWERS))}.")
     return str(best)
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """The request's body, never more than `limit` bytes of it."""
-    declared = request.headers.get("content-length", "")
-    body = bytearray()
-    if not declared.isdigit() or int(declared) <= limit:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                break
-        else:
-            if not body:
-                raise BrokenBody("The request has no body; it must be an image, a form with a file, or JSON.")
-            return bytes(body)
-    raise TooLarge(f"The body has {declared or 'too many'} bytes; at most {limit:,} bytes are taken.")
-
-
-async def _picture(request: Request, body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
-    """The image's bytes in a body, whichever form it has, and the parameters, those in a JSON body included."""
-    content_type = request.headers.get("content-type", "")
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind in ("", "application/octet-stream") or kind.startswith("image/"):
-        return body, parameters
-    if kind == MULTIPART:
-        return await _uploaded(request, body, parameters)
-    if kind == JSON:
-        return await run_in_threadpool(_from_json, body, parameters)  # megabytes of it take a while
-    raise UnsupportedKind(
-        f"Content-Type {kind} is not taken; image/*, application/octet-stream, {MULTIPART} and {JSON} are. "
-        "(With curl and --data-binary, add -H 'Content-Type: image/png'.)"
-    )
-
-
-async def _uploaded(request: Request, body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
-    async def whole() -> AsyncGenerator[bytes]:
-        yield body
-
-    try:
-        form = await MultiPartParser(request.headers, whole()).parse()
-    except (MultiPartException, UnicodeError) as error:  # the latter from a charset that decodes nothing
-        raise BrokenBody(f"The form cannot be read: {error}") from None
-    files = form.getlist("file")
-    try:
-        if len(files) > 1:
-            raise TooLarge(f"The form has {len(files)} files; one is taken at a time.")
-        if not files or not isinstance(files[0], UploadFile):
-            raise BrokenBody("The form has no file in a part named 'file' (with curl: -F file=@picture.png).")
-        content = await files[0].read()
-        if not content:
-            raise BrokenBody("The file is empty.")
-        fields = {name: value for name, value in form.items() if name in Parameters.model_fields}
-        return content, _parameters(parameters, fields)
-    finally:
-        await form.close()
-
-
-def _from_json(body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
-    try:
-        parsed = JsonBody.model_validate(json.loads(body))
-    except ValidationError as error:
-        raise BadParameter(sentences(error.errors())) from None
-    except (ValueError, RecursionError) as error:
-        raise BrokenBody(f"The JSON cannot be read: {error}.") from None
-    encoded = parsed.inputs
-    if encoded.startswith("data:"):
-        encoded = encoded.partition(";base64,")[2]
-    if not encoded:
-        raise BrokenBody("`inputs` is empty, or a data: URI without base64.")
-    try:
-        content = base64.b64decode("".join(encoded.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BrokenBody(
-            f"`inputs` is no base64 and no base64 data: URI (no picture is fetched from a URL): {error}."
-        ) from None
-    return content, _parameters(parameters, parsed.parameters)
-
-
-def _parameters(parameters: Parameters, others: Mapping[str, Any]) -> Parameters:
-    """The query's parameters and those that came in the body, which win."""
-    try:
-        return Parameters.model_validate(parameters.model_dump() | dict(others))
-    except ValidationError as error:
-        raise BadParameter(sentences(error.errors())) from None
-
-
-def sentences(errors: Any) -> str:
-    """Pydantic's errors as sentences that name the parameter and the value sent."""
-    return " ".join(_sentence(error) for error in errors)
-
-
-def _sentence(error: Any) -> str:
-    name = ".".join(str(part) for part in error["loc"] if part != "query") or "The JSON"
-    value = error["input"]
-    sent = f"={str(value)[:100]}" if isinstance(value, str | int | float) else ""  # not megabytes of structure
-    return f"{name}{sent}: {error['msg']}."
 
 
 def _model(service: Service, name: str | None, task: Task) -> Denoiser:
