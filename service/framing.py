@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import strokes
+from service.errors import BadParameter
 from service.resampling import Plane, Span, centres, inside, resample
 
 Pixels = NDArray[np.float32]
@@ -47,6 +48,7 @@ BOX_SHARE = 20 / 28  # of the frame's side: the box of a digit in MNIST
 CENTRE_OFFSET = 0.5  # px: MNIST's centres of mass lie on 14 … 15 of 28, measured over its 10,000 test digits
 INK_PIXELS = 0.06  # of a frame: the brightest part, which is ink in any digit; its mean becomes 1
 MULTIPLE = 8  # px: what the sides of a picture are padded to for a model of any size
+LONGEST_THIN = 100_000  # px
 LARGEST_SIZE = 3.0  # of strokes, in MNIST's: such a model has learnt up to that
 WORKING_SIZE = 2.0  # to which larger ones are shrunk
 MID_GREY = 0.5
@@ -71,6 +73,9 @@ def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> 
         size: the model's height and width; None for a model that takes any. A picture of that size goes in as it is
             but for its polarity.
         inverted: whether the ink is dark; None to find out.
+
+    Raises:
+        BadParameter: the picture is too thin for a model of any size.
 
     Returns:
         Pixels of `size` (or of the picture's), light ink on black, 0 … 1, and the frame.
@@ -132,6 +137,11 @@ def _whole(light: Pixels) -> tuple[Pixels, Span, Span]:
     if (height, width) != light.shape:
         small = resample(light, (height, width), (0, light.shape[0]), (0, light.shape[1]))
         light = np.clip(small, 0, 1).astype(np.float32)
+    if min(height, width) < MULTIPLE and max(height, width) > LONGEST_THIN:  # padding would multiply the work
+        raise BadParameter(
+            f"A picture of {light.shape[1]}×{light.shape[0]} pixels is too thin for a model of any size: "
+            f"with a side under {MULTIPLE} the other one may have {LONGEST_THIN:,}."
+        )
     light = np.pad(light, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)), mode="symmetric")
     return light, (0.0, light.shape[0] * scale[0]), (0.0, light.shape[1] * scale[1])
 

@@ -203,6 +203,12 @@ def test_pictures_of_any_shape_are_answered(real: TestClient, shape: tuple[int, 
     assert pixels(real.post("/denoise", content=png(np.full(shape, 0.9))).content).shape == shape
 
 
+def test_an_endless_line_is_too_thin_for_a_model_of_any_size(tiny: TestClient) -> None:
+    line = png(np.zeros((2, 101_000)))
+    check_problem(tiny.post("/reconstruct", content=line), 422, "101000×2 pixels is too thin")
+    assert tiny.post("/denoise", content=line).status_code == 200
+
+
 def test_a_clean_digit_is_not_harmed(real: TestClient) -> None:
     assert squared_error(real.post("/denoise", content=CLEAN_7.read_bytes()).content) < 10**-3
 
