@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from service import tiling
+from service import denoiser, tiling
 from service.denoiser import Pixels, Restored
+from tests.conftest import ROOT
 
 
 def neighbours(pixels: Pixels) -> Restored:
@@ -37,3 +38,14 @@ def test_no_tile_is_larger_than_the_bound() -> None:
     assert np.array_equal(tiling.run(seen, picture)[0], picture)
     assert max(sides) <= tiling.TILE
     assert all(side % 8 == 0 for side in sides)
+
+
+def test_the_committed_model_looks_no_further_than_the_margin(digits: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = denoiser.load(ROOT / "models", "cpu", threads=1)["unet_dae"]
+    rows = [np.concatenate(list(digits[first : first + 24]), axis=1) for first in range(0, 480, 24)]
+    page = np.concatenate(rows)[:560, :672]
+    spoilt = np.clip(page + 0.3 * np.random.default_rng(0).standard_normal(page.shape, dtype=np.float32), 0, 1)
+    tiled, _ = tiling.run(model, spoilt)
+    monkeypatch.setattr(tiling, "TILE", 10_000)
+    whole, _ = tiling.run(model, spoilt)
+    assert np.abs(tiled - whole).max() < 1 / 255
