@@ -69,7 +69,7 @@ def _parts(recipe: Recipe, clean: Pixels, random: np.random.Generator) -> Iterat
         target = digits[part :: PARTS if recipe.pages else 1]
         yield _spoilt(recipe, target, random), target
         if recipe.pages:
-            target = pages.pages(clean, recipe.pages // PARTS, PAGE_SIDE, PAGE_SCALES, random)
+            target = pages.pages(clean, max(1, recipe.pages // PARTS), PAGE_SIDE, PAGE_SCALES, random)
             yield _spoilt(recipe, target, random), target
 
 

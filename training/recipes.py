@@ -1,4 +1,4 @@
-"""One row per model. Every number of a training run lives here; the command line can replace any of them."""
+"""One row per model: its numbers, any of which the command line can replace."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
