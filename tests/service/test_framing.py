@@ -65,6 +65,17 @@ def test_polarity_and_box_are_found_in_any_picture(digits: Pixels, stroke: int, 
             assert span[1] > ink_at.max() + 1 - 0.03 * box
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_faded_and_unevenly_lit_digits_cut_out_tightly_are_told_apart(digits: Pixels, dark: bool) -> None:
+    slope = np.linspace(0, 0.3, 20, dtype=np.float32)
+    cut = digits[:50, 4:-4, 4:-4]
+    right = [
+        framing.fit(1 - ink if dark else ink, None, None)[1].inverted == dark
+        for ink in (*(0.35 + 0.3 * cut), *(slope + 0.6 * cut))
+    ]
+    assert sum(right) >= 97  # of 100; a bold one cut so tightly has little paper left
+
+
 def test_a_28_px_picture_goes_in_as_it_is_but_for_its_polarity(digits: Pixels) -> None:
     picture = noisy(digits[0], 0.5)
     assert np.array_equal(framing.fit(picture, SIZE, None)[0], picture)
@@ -115,7 +126,7 @@ def test_the_answer_goes_back_to_its_place_and_polarity(digits: Pixels) -> None:
 def test_a_model_of_any_size_gets_the_whole_picture(digits: Pixels) -> None:
     picture = page(digits[0], side=60, shape=(90, 200), at=(10, 20))
     framed, frame = framing.fit(1 - picture, None, None)
-    assert framed.shape == (96, 200)  # multiples of 8, the rest reflected
+    assert framed.shape == (92, 200)  # multiples of 4, the rest reflected
     assert np.allclose(framed[:90], picture)
     assert np.allclose(framing.restore(framed, frame), 1 - picture)
 

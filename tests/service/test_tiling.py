@@ -37,7 +37,7 @@ def test_no_tile_is_larger_than_the_bound() -> None:
     picture = np.random.default_rng(0).random((2000, 1304), dtype=np.float32)
     assert np.array_equal(tiling.run(seen, picture)[0], picture)
     assert max(sides) <= tiling.TILE
-    assert all(side % 8 == 0 for side in sides)
+    assert all(side % 4 == 0 for side in sides)
 
 
 def test_the_committed_model_looks_no_further_than_the_margin(digits: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
