@@ -3,8 +3,10 @@
 import logging
 import re
 import uuid
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import anyio
 from fastapi import FastAPI, Request, Response
@@ -12,12 +14,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from service import __version__, bodies, denoiser, errors, routes
+from service.batching import Batcher, Gate
+from service.denoiser import Denoiser, Task
 from service.settings import Settings, cpus, read
 
 STATUS: dict[type[Exception], HTTPStatus] = {
@@ -27,16 +32,24 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedKind: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.BadParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Slow: HTTPStatus.REQUEST_TIMEOUT,
+    errors.Busy: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Late: HTTPStatus.GATEWAY_TIMEOUT,
 }
-RETRY_AFTER_S = "5"
+RETRY_AFTER_S = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.TOO_MANY_REQUESTS: "1"}
+UNREAD = (
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.REQUEST_TIMEOUT,
+)  # what follows on the connection is no request
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+Handler = Callable[[Request], Awaitable[Response]]
 STATIC = Path(__file__).parent / "static"
 
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None) -> "App":
     """The service as an ASGI app, every model loaded and proved.
 
     Raises:
@@ -45,8 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or read()
     settings = settings.model_copy(update={"threads": settings.threads or cpus()})
     assert settings.threads
-    denoisers = denoiser.load(settings.models, settings.device, settings.threads)
-    app = FastAPI(
+    app = App(
         title="Denoise",
         version=__version__,
         summary="Cleans noisy pictures of handwritten digits with autoencoders.",
@@ -63,12 +75,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = routes.Service(
         settings,
-        denoisers,
-        {
-            "denoise": denoiser.default(denoisers, "denoise", settings.default_model),
-            "reconstruct": denoiser.default(denoisers, "reconstruct"),
-        },
-        anyio.CapacityLimiter(settings.threads),
+        *_models(settings),
+        Batcher(settings.deadline_seconds),
+        Gate(settings.queue, "pictures"),
+        Gate(settings.queue_bytes, "bytes of large bodies"),
+        anyio.CapacityLimiter(max(1, settings.threads // (settings.workers or 1))),
     )
     app.include_router(routes.images_api)
     app.include_router(routes.service_api)
@@ -76,33 +87,83 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_api_route("/", _home, include_in_schema=False)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/redoc", _redoc, include_in_schema=False)
-    app.add_middleware(RequestId)
     _describe_models(app)
     return app
 
 
-class RequestId:
-    """Gives every answer an `X-Request-ID`: the caller's own where it is a plain token, else a new one."""
+def _models(settings: Settings) -> tuple[dict[str, Denoiser], dict[Task, str | None]]:
+    """Every model, and the default of each task. Raises SetupError."""
+    assert settings.threads
+    denoisers = denoiser.load(settings.models, settings.device, settings.threads)
+    return denoisers, {
+        "denoise": denoiser.default(denoisers, "denoise", settings.default_model),
+        "reconstruct": denoiser.default(denoisers, "reconstruct"),
+    }
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+
+class App(FastAPI):
+    """FastAPI, but pictures go straight to their route.
+
+    Its own way there, middleware and routing, takes longer than a small model's run. Every answer gets an
+    `X-Request-ID`: the caller's own where it is a plain token, else a new one.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.straight = {
+            route.path: route.get_route_handler()
+            for route in routes.images_api.routes
+            if isinstance(route, routes.ImageRoute)
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await super().__call__(scope, receive, send)
             return
-        request_id = Request(scope).headers.get("x-request-id", "")
+        request_id = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
         if not REQUEST_ID.fullmatch(request_id):
             request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        straight = self.straight.get(scope["path"]) if scope["method"] == "POST" else None
+        if straight:
+            scope["app"] = self
+            response = await self._answer(straight, Request(scope, receive, send))
+            response.raw_headers.append((b"x-request-id", request_id.encode()))
+            if self.state.service.draining:  # so that the caller looks for another one
+                response.raw_headers.append((b"connection", b"close"))
+            await response(scope, receive, send)
+            return
 
         async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
-        await self.app(scope, receive, tagged)
+        await super().__call__(scope, receive, tagged)
+
+    async def reload(self) -> None:
+        """Loads and proves the models anew, and serves these from then on; if one fails, all stay as they were."""
+        service: routes.Service = self.state.service
+        try:
+            service.denoisers, service.defaults = await run_in_threadpool(_models, service.settings)
+        except errors.SetupError as error:
+            log.error("The models stay as they were. %s", error)  # noqa: TRY400  # the sentence says it all
+            return
+        service.batcher = Batcher(service.settings.deadline_seconds)  # the old one finishes what waits in it
+        _describe_models(self)
+        log.info("The models have been loaded anew: %s", ", ".join(service.denoisers))
+
+    async def _answer(self, straight: Handler, request: Request) -> Response:
+        try:
+            return await straight(request)
+        except errors.RequestError as error:
+            return await _request_error(request, error)
+        except ClientDisconnect as error:
+            return await _gone(request, error)
+        except Exception as error:
+            log.exception("The service failed on request %s", request.state.request_id)
+            return await _fault(request, error)
 
 
 def _problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -115,8 +176,10 @@ def _problem(request: Request, status: int, detail: str, headers: dict[str, str]
         "instance": request.url.path,
         "request_id": request.state.request_id,
     }
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers = {"Retry-After": RETRY_AFTER_S, **(headers or {})}
+    if status in UNREAD:
+        headers = {"Connection": "close", **(headers or {})}
+    if status in RETRY_AFTER_S:
+        headers = {"Retry-After": RETRY_AFTER_S[HTTPStatus(status)], **(headers or {})}
     return JSONResponse(content, status, headers, media_type=routes.PROBLEM)
 
 
@@ -146,11 +209,7 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 
 async def _fault(request: Request, _error: Exception) -> Response:
     """A bug of ours: the log has the trace, the caller the id to ask by."""
-    response = _problem(
-        request, HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed on this request; its log says why."
-    )
-    response.headers["X-Request-ID"] = request.state.request_id  # this answer does not pass RequestId
-    return response
+    return _problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed on this request; its log says why.")
 
 
 async def _home(request: Request) -> RedirectResponse:

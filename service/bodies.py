@@ -1,21 +1,27 @@
 """What is in a request: the bytes of one image and the parameters, whichever form the body has."""
 
+import asyncio
 import base64
 import binascii
 import json
 from collections.abc import AsyncGenerator, Mapping
+from functools import lru_cache
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
-from service.errors import BadParameter, BrokenBody, TooLarge, UnsupportedKind
+from service.errors import BadParameter, BrokenBody, Slow, TooLarge, UnsupportedKind
 
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
+SMALL_JSON = 64 * 1024  # bytes: larger ones take a while
+LONGEST_KEPT = 500  # bytes of a query string
 
 
 class Parameters(BaseModel):
@@ -67,7 +73,31 @@ class JsonBody(BaseModel):
     parameters: dict[str, Any] = Field({}, description="The query parameters; these here win.")
 
 
-async def read(request: Request, parameters: Parameters, limit: int) -> tuple[bytes, Parameters]:
+def parsed(query: bytes) -> Parameters:
+    """The parameters in a query string. Raises BadParameter when one is outside its choices."""
+    return _parsed(query) if len(query) <= LONGEST_KEPT else _parsed.__wrapped__(query)
+
+
+@lru_cache
+def _parsed(query: bytes) -> Parameters:
+    fields = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    return _parameters(Parameters(), fields) if fields else Parameters()
+
+
+def announced(request: Request, limit: int) -> int:
+    """The bytes that a request's body will have: as it says, or `limit` when it says nothing of use.
+
+    Raises TooLarge when it says more than that; nothing has been read then.
+    """
+    declared = request.headers.get("content-length", "")
+    if not declared.isdigit():
+        return limit
+    if int(declared) > limit:
+        raise TooLarge(f"The body has {declared} bytes; at most {limit:,} bytes are taken.")
+    return int(declared)
+
+
+async def read(request: Request, parameters: Parameters, limit: int, seconds: float) -> tuple[bytes, Parameters]:
     """The image's bytes in a request's body of at most `limit` bytes, and the query's parameters with the body's own.
 
     Raises:
@@ -75,8 +105,13 @@ async def read(request: Request, parameters: Parameters, limit: int) -> tuple[by
         UnsupportedKind: its Content-Type is none that is taken.
         BrokenBody: it is empty, or is not what its Content-Type says.
         BadParameter: a parameter in it is outside its choices.
+        Slow: it did not come within so many seconds.
     """
-    body = await _body(request, limit)
+    try:
+        async with asyncio.timeout(seconds):
+            body = await _body(request, limit)
+    except TimeoutError:
+        raise Slow(f"The body did not come within {seconds:g} s.") from None
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind in ("", "application/octet-stream") or kind.startswith("image/"):
@@ -84,7 +119,11 @@ async def read(request: Request, parameters: Parameters, limit: int) -> tuple[by
     if kind == MULTIPART:
         return await _uploaded(request, body, parameters)
     if kind == JSON:
-        return await run_in_threadpool(_from_json, body, parameters)  # megabytes of it take a while
+        return (
+            _from_json(body, parameters)
+            if len(body) < SMALL_JSON
+            else await run_in_threadpool(_from_json, body, parameters)
+        )
     raise UnsupportedKind(
         f"Content-Type {kind} is not taken; image/*, application/octet-stream, {MULTIPART} and {JSON} are. "
         "(With curl and --data-binary, add -H 'Content-Type: image/png'.)"
@@ -93,18 +132,22 @@ async def read(request: Request, parameters: Parameters, limit: int) -> tuple[by
 
 async def _body(request: Request, limit: int) -> bytes:
     """The request's body, never more than `limit` bytes of it."""
-    declared = request.headers.get("content-length", "")
-    body = bytearray()
-    if not declared.isdigit() or int(declared) <= limit:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                break
-        else:
-            if not body:
-                raise BrokenBody("The request has no body; it must be an image, a form with a file, or JSON.")
-            return bytes(body)
-    raise TooLarge(f"The body has {declared or 'too many'} bytes; at most {limit:,} bytes are taken.")
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"The body has too many bytes; at most {limit:,} bytes are taken.")
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    if not size:
+        raise BrokenBody("The request has no body; it must be an image, a form with a file, or JSON.")
+    return b"".join(chunks)
 
 
 async def _uploaded(request: Request, body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:

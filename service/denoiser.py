@@ -22,6 +22,7 @@ Task = Literal["reconstruct", "denoise"]
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 PROBE_TOLERANCE = 1e-4  # per pixel, between the answer here and Keras' own; float32 everywhere stays far under it
+WIDE = 128 * 128  # pixels: up to here several threads would take longer to wake than they save
 CUDA_OPTIONS = {
     "cudnn_conv_algo_search": "HEURISTIC",  # the default searches again, for most of a second, at every new shape
     "use_tf32": "0",  # its ten-bit mantissa would need a tolerance that hides real faults
@@ -69,18 +70,24 @@ class Denoiser:
     """
 
     def __init__(self, path: Path, provider: str, threads: int) -> None:
-        """Loads the file and proves it with `threads` threads. Raises SetupError when it does not hold its contract."""
+        """Loads the file and proves it; pictures larger than WIDE run with `threads` threads.
+
+        Raises SetupError when it does not hold its contract.
+        """
         try:
             content = path.read_bytes()
         except OSError as error:
             raise SetupError(f"{path} cannot be read: {error.strerror}.") from None
-        self._session = _session(path, content, provider, threads)
+        self._session = _session(path, content, provider, 1)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.name = path.stem
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.provider: str = self._session.get_providers()[0]
         self.inputs, self.outputs = _tensors(self._session.get_inputs()), _tensors(self._session.get_outputs())
         self.size = _size(path, self.inputs, self.outputs)
+        self._wide = self._session
+        if self.size is None and provider == CPU and threads > 1:
+            self._wide = _session(path, content, provider, threads)
         try:
             self.task: Task = _TASKS[metadata["task"]]
             self.facts = {key: metadata[key] for key in FACTS}
@@ -107,7 +114,8 @@ class Denoiser:
 
     def __call__(self, pixels: Pixels) -> Restored:
         """The answer to a batch `[batch, height, width, 1]`, light ink on black, 0 … 1, of the model's `size`."""
-        answers = self._session.run(None, {"image": pixels})
+        session = self._wide if pixels[0].size > WIDE else self._session
+        answers = session.run(None, {"image": pixels})
         named = dict(zip((output.name for output in self.outputs), answers, strict=True))
         return Restored(named["restored"], named.get("code"))
 
@@ -150,6 +158,11 @@ def default(denoisers: Mapping[str, Denoiser], task: Task, named: str | None = N
     if named and named not in names:
         raise SetupError(f"DENOISE_DEFAULT_MODEL={named} is no model that can {task}; there are: {', '.join(names)}.")
     return named or max(names, key=lambda name: denoisers[name].scores.get("psnr", -np.inf), default=None)
+
+
+def providers() -> list[str]:
+    """What the onnxruntime installed here was built for; whether it runs is another matter."""
+    return list(onnxruntime.get_available_providers())
 
 
 def versions() -> dict[str, str]:

@@ -35,3 +35,15 @@ class BadParameter(RequestError):
 
 class Draining(RequestError):
     """The service is about to stop."""
+
+
+class Busy(RequestError):
+    """As many pictures are being worked on as may be."""
+
+
+class Late(RequestError):
+    """The deadline passed while a picture waited."""
+
+
+class Slow(RequestError):
+    """The body does not come fast enough."""

@@ -159,7 +159,8 @@ def _inverted(pixels: Pixels) -> bool:
     if pixels.size <= SMALL_PICTURE:
         off = pixels.ravel() - np.partition(pixels, pixels.size // 2, axis=None)[pixels.size // 2]
         squares = off * off
-        skewness = float(squares @ off) / pixels.size / max(float(squares.mean()), LEAST_CONTRAST**2) ** 1.5
+        spread = max(float(squares.mean()), LEAST_CONTRAST**2) ** 1.5
+        skewness: float = float(squares @ off) / pixels.size / spread
         if abs(skewness) > CLEAR_SKEWNESS:
             return skewness < 0
     return _dark_on_light(_look(pixels))

@@ -1,29 +1,37 @@
 """The image and service routes: each finds its inputs, calls, and wraps the answer."""
 
+import asyncio
 import base64
 import platform
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, NamedTuple
 
 import anyio
 import mimeparse
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from service import __version__, bodies, denoiser, framing, images, noise, strip, tiling
+from service.batching import Batcher, Gate, Ran
 from service.bodies import JSON, MULTIPART, JsonBody, Parameters
-from service.denoiser import Denoiser, Task
-from service.errors import BadParameter, Draining, NotAcceptable, UnknownModel
+from service.denoiser import Denoiser, Pixels, Task
+from service.errors import BadParameter, Draining, Late, NotAcceptable, TooLarge, UnknownModel
+from service.framing import Frame
 from service.settings import Settings
 from service.uncertainty import uncertainty
 
 KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp"}
 PROBLEM = "application/problem+json"
 ANSWERS = (JSON, "image/webp", "image/png")  # of equally welcome ones the last is taken
+SMALL_BODY = 16 * 1024  # bytes: up to here a body may hold a picture that takes less time than handing it to a thread
+SMALL_PICTURE = 64 * 64  # pixels
+LONG_WAIT_S = 0.1  # from there it pays to look whether the caller is still there
 INVERTED = {"auto": None, "true": True, "false": False}
 
 
@@ -34,7 +42,10 @@ class Service:
     settings: Settings
     denoisers: Mapping[str, Denoiser]
     defaults: Mapping[Task, str | None]  # the model that answers when a request names none
-    workers: anyio.CapacityLimiter  # pictures worked on at a time: each may need hundreds of megabytes
+    batcher: Batcher
+    pictures: Gate  # that are being worked on, or wait for it
+    bodies: Gate  # bytes of those that are not small
+    large: anyio.CapacityLimiter  # pictures worked on at a time: each may need hundreds of megabytes
     started: float = field(default_factory=time.monotonic)
     draining: bool = False
 
@@ -72,7 +83,23 @@ class Problem(BaseModel):
     request_id: str
 
 
-images_api = APIRouter(tags=["images"])
+class ImageRoute(APIRoute):
+    """A route that is called with its parameters, parsed once for all requests that have the same.
+
+    FastAPI's own way, by its dependencies, takes longer than a small model's run.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What is called for each request; what the documentation says is read off the endpoint as ever."""
+
+        async def handle(request: Request) -> Response:
+            response: Response = await self.endpoint(request, bodies.parsed(request.scope["query_string"]))
+            return response
+
+        return handle
+
+
+images_api = APIRouter(tags=["images"], route_class=ImageRoute)
 service_api = APIRouter(tags=["service"])
 
 
@@ -93,7 +120,10 @@ _IMAGE_ROUTE: dict[str, Any] = {
                 406: "The answer cannot be had in any kind that `Accept` names.",
                 413: "More bytes, pixels or files than the limits allow.",
                 415: "The body is no image of a known kind.",
+                408: "The body came too slowly.",
                 422: "A parameter is outside its choices.",
+                429: "Too many pictures are being worked on; `Retry-After` says when to try again.",
+                504: "The picture waited longer than the deadline.",
             }
         ),
     },
@@ -134,47 +164,114 @@ async def reconstruct(request: Request, parameters: Annotated[Parameters, Query(
 
 
 async def _answer(request: Request, parameters: Parameters, task: Task) -> Response:
+    """The straight line: read, decode, fit, run, restore, encode."""
     service: Service = request.app.state.service
-    media_type = _accepted(request)
-    content, parameters = await bodies.read(request, parameters, service.settings.max_body_bytes)
-    model = _model(service, parameters.model, task)
-    stages = Stages()
-    with stages("queue"):
-        await service.workers.acquire()
-    try:
-        return await run_in_threadpool(_restored, content, model, parameters, media_type, service, stages)
-    finally:
-        service.workers.release()
+    settings = service.settings
+    media_type = _accepted(request.headers.getlist("accept"))
+    size = bodies.announced(request, settings.max_body_bytes)
+    with service.bodies.admit(size if size > SMALL_BODY else 0):
+        content, parameters = await bodies.read(request, parameters, settings.max_body_bytes, settings.upload_seconds)
+        model = _model(service, parameters.model, task)
+        with service.pictures.admit(1):
+            stages = Stages()
+            try:
+                sent = images.decode(content, SMALL_PICTURE) if len(content) <= SMALL_BODY else None
+            except TooLarge:
+                sent = None
+            if sent is not None:
+                stages.end("decode")
+                picture = _seen(sent, model, parameters)
+                ran = await _in_turn(request, service, model, picture.seen)
+                stages.milliseconds |= {"queue": 1000 * ran.waited_s, "infer": 1000 * ran.run_s}
+                stages.start()
+                return _response(picture, ran.pixels, ran.code, model, parameters, media_type, stages)
+            return await _large(request, service, content, model, parameters, media_type, stages)
 
 
-def _restored(
-    content: bytes, model: Denoiser, parameters: Parameters, media_type: str, service: Service, stages: "Stages"
+async def _in_turn(request: Request, service: Service, model: Denoiser, seen: Pixels) -> Ran:
+    """What the model makes of a small picture; where there is a long wait, only for a caller who is still there."""
+    running = service.batcher.run(model, seen)
+    if service.batcher.expected_wait_s() > LONG_WAIT_S:
+        gone = asyncio.ensure_future(request.receive())  # the body has been read: what comes is a disconnect
+        await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            running.cancel()
+            raise ClientDisconnect
+        gone.cancel()
+    return await running
+
+
+async def _large(
+    request: Request,
+    service: Service,
+    content: bytes,
+    model: Denoiser,
+    parameters: Parameters,
+    media_type: str,
+    stages: "Stages",
 ) -> Response:
-    """The straight line: decode, fit, run, restore, encode."""
-    with stages("decode"):
-        sent = images.decode(content, service.settings.max_pixels)
-        pixels = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
-        seen, frame = framing.fit(pixels, model.size, INVERTED[parameters.invert])
-    with stages("infer"):
-        answer, code = tiling.run(model, seen)
-    with stages("encode"):
-        restored = framing.restore(answer, frame)
-        shown = framing.restore(answer, frame, native=True) if parameters.size == "native" else restored
-        if parameters.layout == "strip":
-            shown = strip.explained(pixels, seen, code, restored)
-        image = images.encode(shown, KINDS.get(media_type, "png"))
+    """The same for a picture that takes long: in a thread, and few of them at a time."""
+    try:
+        async with asyncio.timeout(service.settings.deadline_seconds):
+            await service.large.acquire()
+    except TimeoutError:
+        raise Late(f"The picture waited for {service.settings.deadline_seconds:g} s without its turn.") from None
+    try:
+        if await request.is_disconnected():
+            raise ClientDisconnect
+        stages.end("queue")
+        sent = await run_in_threadpool(images.decode, content, service.settings.max_pixels)
+        picture = await run_in_threadpool(_seen, sent, model, parameters)
+        stages.end("decode")
+        restored, code = await run_in_threadpool(tiling.run, model, picture.seen)
+        stages.end("infer")
+        return await run_in_threadpool(_response, picture, restored, code, model, parameters, media_type, stages)
+    finally:
+        service.large.release()
+
+
+class Picture(NamedTuple):
+    """A picture on its way to a model."""
+
+    sent: Pixels
+    noisy: Pixels  # the same without noise
+    seen: Pixels  # by the model
+    frame: Frame
+
+
+def _seen(sent: Pixels, model: Denoiser, parameters: Parameters) -> Picture:
+    noisy = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
+    return Picture(sent, noisy, *framing.fit(noisy, model.size, INVERTED[parameters.invert]))
+
+
+def _response(
+    picture: Picture,
+    answer: Pixels,
+    code: Pixels | None,
+    model: Denoiser,
+    parameters: Parameters,
+    media_type: str,
+    stages: "Stages",
+) -> Response:
+    frame = picture.frame
+    restored = framing.restore(answer, frame)
+    shown = framing.restore(answer, frame, native=True) if parameters.size == "native" else restored
+    if parameters.layout == "strip":
+        shown = strip.explained(picture.noisy, picture.seen, code, restored)
+    image = images.encode(shown, KINDS.get(media_type, "png"))
+    stages.end("encode")
     headers = {
         "Server-Timing": stages.header(),
         "X-Model": model.name,
         "X-Execution-Provider": model.provider,
-        "X-Input-Inverted": str(frame.inverted).lower(),
+        "X-Input-Inverted": "true" if frame.inverted else "false",
         "Vary": "Accept",
     }
     if media_type != JSON:
         return Response(image, media_type=media_type, headers=headers)
     psnr = None
     if parameters.noise:
-        psnr = Psnr(before=noise.psnr(sent, pixels), after=noise.psnr(sent, restored))
+        psnr = Psnr(before=noise.psnr(picture.sent, picture.noisy), after=noise.psnr(picture.sent, restored))
     told = Answer(
         model=model.name,
         provider=model.provider,
@@ -183,9 +280,9 @@ def _restored(
         inverted=frame.inverted,
         image=base64.b64encode(image).decode(),
         code=None if code is None else code.tolist(),
-        uncertainty=uncertainty(seen, answer),
+        uncertainty=uncertainty(picture.seen, answer),
         psnr=psnr,
-        timing_ms=stages.milliseconds,
+        timing_ms={name: round(duration, 3) for name, duration in stages.milliseconds.items()},
     )
     return Response(told.model_dump_json(exclude=None if psnr else {"psnr"}), media_type=JSON, headers=headers)
 
@@ -195,24 +292,32 @@ class Stages:
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, float] = {}
+        self.start()
 
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """Times what runs inside."""
-        start = time.perf_counter()
-        yield
-        self.milliseconds[name] = round((time.perf_counter() - start) * 1000, 3)
+    def start(self) -> None:
+        """The next stage begins now."""
+        self._since = time.perf_counter()
+
+    def end(self, name: str) -> None:
+        """So a stage ended, and the next begins."""
+        now = time.perf_counter()
+        self.milliseconds[name] = 1000 * (now - self._since)
+        self._since = now
 
     def header(self) -> str:
         """The `Server-Timing` header (W3C)."""
-        return ", ".join(f"{name};dur={duration}" for name, duration in self.milliseconds.items())
+        return ", ".join([f"{name};dur={duration:.3f}" for name, duration in self.milliseconds.items()])
 
 
-def _accepted(request: Request) -> str:
+def _accepted(accept: list[str]) -> str:
     """Which of ANSWERS the caller likes best."""
-    accept = ",".join(request.headers.getlist("accept")).lower() or "*/*"
+    return _best(",".join(accept).lower()) if accept else ANSWERS[-1]
+
+
+@lru_cache
+def _best(accept: str) -> str:
     try:
-        best = mimeparse.best_match(ANSWERS, accept)
+        best = mimeparse.best_match(ANSWERS, accept or "*/*")
     except mimeparse.MimeTypeParseException:
         best = None
     if not best:

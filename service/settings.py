@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import SetupError
@@ -30,11 +30,31 @@ class Settings(BaseSettings):
         "auto",
         description="`cuda` insists on a GPU, `cpu` uses none, `auto` takes a GPU when the models really run on it",
     )
+    workers: PositiveInt | None = Field(
+        None,
+        description="processes that answer requests; unset: one per CPU that the machine or the container's limit "
+        "gives, but at most four on a GPU",
+    )
     threads: PositiveInt | None = Field(
-        None, description="threads that run models; unset: the CPUs that the machine or the container's limit gives"
+        None, description="threads of a process that work on one large picture; unset: as many as CPUs"
     )
     max_body_bytes: PositiveInt = Field(8 * 1024 * 1024, description="largest request body, in bytes")
     max_pixels: PositiveInt = Field(16_000_000, description="largest picture, in pixels (width times height)")
+    queue: PositiveInt = Field(256, description="pictures that a process works on or lets wait; more get a 429")
+    queue_bytes: PositiveInt = Field(
+        128 * 1024 * 1024, description="bytes of large bodies that a process holds at a time; more get a 429"
+    )
+    deadline_seconds: PositiveFloat = Field(
+        30.0, allow_inf_nan=False, description="longest time that a picture waits for its turn; then it gets a 504"
+    )
+    upload_seconds: PositiveFloat = Field(
+        30.0, allow_inf_nan=False, description="longest time that a body may take to arrive; then it gets a 408"
+    )
+    idle_seconds: PositiveFloat = Field(
+        60.0, allow_inf_nan=False, description="longest time that a connection may be silent, or take over its headers"
+    )
+    max_header_bytes: PositiveInt = Field(65_536, description="largest headers of a request, in bytes; then a 431")
+    max_connections: PositiveInt = Field(1000, description="connections that a process holds; more get a 503")
     drain_seconds: NonNegativeFloat = Field(
         5.0,
         allow_inf_nan=False,

@@ -325,5 +325,5 @@ def test_openapi_lists_the_models_and_bodies(real: TestClient) -> None:
     assert model["schema"] == {"type": "string", "enum": ["conv_dae", "easy_dae", "unet_dae"], "default": "unet_dae"}
     assert next(iter(operation["requestBody"]["content"])) == "multipart/form-data"
     assert list(operation["responses"]["200"]["content"]) == ["image/png", "image/webp", "application/json"]
-    assert set(operation["responses"]) == {"200", "400", "404", "406", "413", "415", "422"}
+    assert set(operation["responses"]) == {"200", "400", "404", "406", "408", "413", "415", "422", "429", "504"}
     assert json.dumps(operation)

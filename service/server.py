@@ -1,0 +1,286 @@
+"""The sockets and processes: what listens, how many processes answer, and how they end."""
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service import denoiser
+from service.app import App, create_app
+from service.errors import SetupError
+from service.routes import Service
+from service.settings import Settings, cpus
+
+SHUTDOWN_S = 10  # that requests still running get to finish, once nothing new is taken
+MOST_ON_A_GPU = 4  # workers: each keeps its own copy of CUDA's state there
+BACKLOG = 2048  # connections that wait to be accepted
+LEAST_LIFE_S = 1.0  # a worker that ends sooner is replaced only after as long
+
+log = logging.getLogger("service")
+
+
+class Protocol(HttpToolsProtocol):
+    """Uvicorn's HTTP, but connections, the size of headers and the time that they take are bounded."""
+
+    service: Service  # set before the first connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Called once per connection."""
+        super().connection_made(transport)
+        settings = self.service.settings
+        self._head_bytes = 0
+        self._in_head = True
+        self._patience = self.loop.call_later(settings.idle_seconds, transport.close)
+        if len(self.connections) > settings.max_connections:
+            self._refuse(b"503 Service Unavailable", f"{settings.max_connections} connections are open; no more are.")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called when it is over."""
+        self._patience.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Called with what has come."""
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.service.settings.max_header_bytes and not self.transport.is_closing():
+                most = self.service.settings.max_header_bytes
+                self._refuse(b"431 Request Header Fields Too Large", f"The headers have more than {most:,} bytes.")
+
+    def on_message_begin(self) -> None:
+        """Called with the first byte of a request."""
+        super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = 0
+        self._patience.cancel()
+        self._patience = self.loop.call_later(self.service.settings.idle_seconds, self.transport.close)
+
+    def on_headers_complete(self) -> None:
+        """Called when all of its headers are there."""
+        self._in_head = False
+        self._patience.cancel()
+        super().on_headers_complete()
+
+    def _refuse(self, status: bytes, sentence: str) -> None:
+        body = sentence.encode()
+        head = b"HTTP/1.1 %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(head % (status, len(body)) + body)
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, but SIGTERM first turns `/readyz` to 503 and leaves load balancers the drain time to look elsewhere.
+
+    A second SIGTERM, or Ctrl-C, stops at once: what is being answered is finished, then the exit status is 0. SIGHUP
+    loads the models anew.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
+        super().__init__(config)
+        self.app = app
+        self.service: Service = app.state.service
+        self._reloading: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn calls it as a handler
+        """Called on SIGINT and SIGTERM."""
+        if self.should_exit:
+            self.force_exit = True
+        elif sig == signal.SIGTERM and not self.service.draining:
+            self.service.draining = True
+            log.info("Draining for %g s.", self.service.settings.drain_seconds)
+            drained = threading.Timer(self.service.settings.drain_seconds, setattr, (self, "should_exit", True))
+            drained.daemon = True
+            drained.start()
+        else:
+            self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called before the first connection."""
+        await super().startup(sockets)
+        if hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+
+    def _reload(self) -> None:
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.get_running_loop().create_task(self.app.reload())
+
+
+def serve(settings: Settings) -> None:
+    """Serves until it is told to stop. Raises SetupError when the settings, the models or the device do not hold."""
+    settings = settings.model_copy(update={"workers": settings.workers or _workers()})
+    listeners = _listeners(settings)
+    if len(listeners) == 1:
+        _work(settings, listeners[0])
+    else:
+        Workers(settings, listeners).run()
+
+
+class Workers:
+    """Processes that each serve a socket of their own at one address; the kernel spreads connections over the sockets.
+
+    This process holds the sockets as well, so that what has connected to a worker that died waits for its successor.
+    """
+
+    def __init__(self, settings: Settings, listeners: list[socket.socket]) -> None:
+        self.settings, self.listeners = settings, listeners
+        self.processes: dict[int, SpawnProcess] = {}  # by the number of their socket
+        self.born: dict[int, float] = {}
+        self.lifelines: dict[int, Connection] = {}  # closed when this process ends
+        self.stopping = False
+
+    def run(self) -> None:
+        """Starts them, replaces those that die, hands signals on, and returns when all have ended."""
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self._hand_on)
+        self._start(0, first=True)  # a fault in the set-up is told once
+        for number in range(1, len(self.listeners)):
+            if not self.stopping:
+                self._start(number)
+        while self.processes:
+            wait([process.sentinel for process in self.processes.values()])
+            for number, process in list(self.processes.items()):
+                if process.is_alive():
+                    continue
+                del self.processes[number]
+                if not self.stopping:
+                    log.error("Worker %d ended with %s and is replaced.", process.pid, process.exitcode)
+                    time.sleep(max(0, self.born[number] + LEAST_LIFE_S - time.monotonic()))
+                    self._start(number)
+
+    def _start(self, number: int, first: bool = False) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        ours, theirs = spawn.Pipe()
+        process = spawn.Process(target=_worker, args=(self.settings, self.listeners[number], theirs, first))
+        process.start()
+        theirs.close()
+        self.processes[number], self.born[number] = process, time.monotonic()
+        if first:
+            try:
+                failure = ours.recv()
+            except EOFError:
+                failure = "The first worker ended while it started."
+            if failure:
+                process.join()
+                raise SetupError(failure)
+        self.lifelines[number] = ours
+
+    def _hand_on(self, sig: int, _frame: FrameType | None) -> None:
+        if sig != getattr(signal, "SIGHUP", None):
+            self.stopping = True
+            for listener in self.listeners:  # a worker that has drained is then the last to hold its own
+                listener.close()
+        for process in list(self.processes.values()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid or 0, sig)
+
+
+def _workers() -> int:
+    """How many processes serve best here."""
+    if sys.platform != "linux":  # elsewhere the kernel gives one of the sockets nearly everything
+        return 1
+    return min(cpus(), MOST_ON_A_GPU) if denoiser.CUDA in denoiser.providers() else cpus()
+
+
+def _worker(settings: Settings, listener: socket.socket, parent: Connection, first: bool) -> None:
+    os.setpgrp()  # Ctrl-C reaches the parent alone, which hands it on
+    try:
+        _work(settings, listener, parent, greet=first)
+    except SetupError as error:
+        if first:
+            parent.send(str(error))
+        sys.exit(str(error))
+
+
+def _work(settings: Settings, listener: socket.socket, parent: Connection | None = None, greet: bool = True) -> None:
+    """One process's whole life."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    app = create_app(settings)
+    service: Service = app.state.service
+    with _address_named(settings):  # another service may have taken it while the models were loading
+        listener.listen(BACKLOG)
+    if greet:
+        _greet(service, listener)
+    config = uvicorn.Config(
+        app,
+        http=type("BoundedProtocol", (Protocol,), {"service": service}),
+        log_config=None,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # seconds for a timer
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    server = Server(config, app)
+    if parent:
+        if greet:
+            parent.send(None)
+        threading.Thread(target=_outlive, args=(parent, server), daemon=True).start()
+    server.run(sockets=[listener])
+
+
+def _outlive(parent: Connection, server: Server) -> None:
+    """Ends the worker when its parent has gone."""
+    with contextlib.suppress(EOFError, OSError):
+        parent.recv()
+    server.should_exit = True
+
+
+def _listeners(settings: Settings) -> list[socket.socket]:
+    """Sockets bound to the address, one per worker, before any model is loaded: a port in use is found at once."""
+    assert settings.workers
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listeners: list[socket.socket] = []
+    port = settings.port
+    with _address_named(settings):
+        if settings.workers > 1 and port:  # sockets that share a port would also share it with another service
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((settings.host, port))
+        for _ in range(settings.workers):
+            listener = socket.socket(family)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if settings.workers > 1:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind((settings.host, port))
+            port = listener.getsockname()[1]
+            listeners.append(listener)
+    return listeners
+
+
+@contextmanager
+def _address_named(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SetupError(
+            f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}; "
+            "DENOISE_HOST and DENOISE_PORT name another address."
+        ) from None
+
+
+def _greet(service: Service, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    for model in service.denoisers.values():
+        log.info("%s (%s) runs on %s, self-check within %.1g", model.name, model.task, model.provider, model.difference)
+    task = next(task for task, name in service.defaults.items() if name)
+    print(
+        f"Serving on {url} (documentation: {url}/docs). Try:\n"
+        f"  curl --data-binary @tests/digits/noisy_7.png -H 'Content-Type: image/png' '{url}/{task}' -o clean.png",
+        flush=True,
+    )

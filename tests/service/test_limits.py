@@ -1,0 +1,225 @@
+"""Whatever is thrown at it, it stays up, bounded and truthful: over real sockets."""
+
+import contextlib
+import io
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import NOISY_7, Server, tiny_model
+
+SEVEN = NOISY_7.read_bytes()
+PATIENCE_S = 20
+
+Start = Callable[..., tuple[Server, str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts real servers for one test alone."""
+    running: list[Server] = []
+
+    def started(**environment: str) -> tuple[Server, str]:
+        server = Server(**({"DENOISE_DRAIN_SECONDS": "0.5", "DENOISE_WORKERS": "1"} | environment))
+        running.append(server)
+        return server, server.url()
+
+    yield started
+    for server in running:
+        if server.process.poll() is None:
+            server.ended(signal.SIGTERM)
+
+
+def large_page() -> bytes:
+    """A page that takes a second or more."""
+    content = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (1200, 1200), np.uint8)).save(content, "PNG")
+    return content.getvalue()
+
+
+def raw(url: str, content: bytes, read_s: float = PATIENCE_S) -> bytes:
+    """All that the server says to these bytes until it closes the connection."""
+    host, port = url.removeprefix("http://").split(":")
+    said = b""
+    with socket.create_connection((host, int(port)), timeout=read_s) as connection:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(content)
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := connection.recv(65536):
+                said += chunk
+    return said
+
+
+def workers(server: Server, count: int) -> list[int]:
+    """The process ids of its workers, once there are so many."""
+    asked = ["ps", "-ww", "--ppid", str(server.process.pid), "-o", "pid=,args="]
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
+        found = [int(line.split()[0]) for line in lines if "spawn_main" in line]
+        if len(found) == count:
+            return found
+        time.sleep(0.1)
+    raise TimeoutError(lines)
+
+
+def memory(pid: int) -> int:
+    """Resident bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_full_queue_refuses_at_once_and_keeps_what_it_accepted(start: Start) -> None:
+    _, url = start(DENOISE_QUEUE="1")
+    with ThreadPoolExecutor() as pool, httpx2.Client(timeout=PATIENCE_S) as client:
+        client.get(f"{url}/livez")
+        accepted = pool.submit(httpx2.post, f"{url}/denoise", content=large_page(), timeout=PATIENCE_S)
+        time.sleep(0.3)
+        refused = [client.post(f"{url}/denoise", content=SEVEN) for _ in range(5)]
+        assert accepted.result().status_code == 200
+        assert client.post(f"{url}/denoise", content=SEVEN).status_code == 200
+    assert [answer.status_code for answer in refused] == [429] * 5
+    assert refused[0].headers["Retry-After"] == "1"
+    assert refused[0].json()["detail"] == "1 pictures are being worked on; the limit is 1."
+    assert min(answer.elapsed.total_seconds() for answer in refused) < 0.05
+
+
+def test_a_picture_that_waits_too_long_is_given_up(start: Start) -> None:
+    _, url = start(DENOISE_DEADLINE_SECONDS="0.3", DENOISE_THREADS="1")
+    page = large_page()
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: httpx2.post(f"{url}/denoise", content=page, timeout=PATIENCE_S), range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 504, 504]
+    assert "waited for 0.3 s" in max(answers, key=lambda answer: answer.status_code).json()["detail"]
+
+
+def test_a_body_that_trickles_is_cut_off(start: Start) -> None:
+    _, url = start(DENOISE_UPLOAD_SECONDS="0.5")
+    said = raw(url, b"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + SEVEN[:10])
+    assert said.startswith(b"HTTP/1.1 408 ")
+    assert b"The body did not come within 0.5 s." in said
+    assert httpx2.post(f"{url}/denoise", content=SEVEN).status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /denoise HTTP/1.1\r\nHost: ", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_silent_connections_are_closed(start: Start, sent: bytes) -> None:
+    _, url = start(DENOISE_IDLE_SECONDS="0.5")
+    began = time.monotonic()
+    said = raw(url, sent)
+    assert said.startswith(b"HTTP/1.1 200") == sent.endswith(b"\r\n\r\n")
+    assert 0.4 < time.monotonic() - began < PATIENCE_S / 2
+
+
+def test_headers_without_end_are_refused(start: Start) -> None:
+    _, url = start(DENOISE_MAX_HEADER_BYTES="10000")
+    said = raw(url, b"GET /livez HTTP/1.1\r\nX: " + b"x" * 1_000_000)
+    assert said.startswith(b"HTTP/1.1 431 ")
+    assert b"more than 10,000 bytes" in said
+
+
+def test_more_connections_than_allowed_are_refused(start: Start) -> None:
+    _, url = start(DENOISE_MAX_CONNECTIONS="2")
+    with httpx2.Client() as one, httpx2.Client() as two:
+        assert one.get(f"{url}/livez").status_code == two.get(f"{url}/livez").status_code == 200
+        assert raw(url, b"").startswith(b"HTTP/1.1 503 ")
+        assert one.get(f"{url}/livez").status_code == 200
+
+
+def test_all_workers_serve_and_one_that_is_killed_is_replaced(start: Start) -> None:
+    server, url = start(DENOISE_WORKERS="2")
+    before = workers(server, 2)
+
+    def ask(until: float) -> tuple[int, int]:
+        answered = lost = 0
+        while time.monotonic() < until:
+            try:
+                answered += httpx2.post(f"{url}/denoise", content=SEVEN, timeout=PATIENCE_S).status_code == 200
+            except httpx2.TransportError:
+                lost += 1
+        return answered, lost
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask, time.monotonic() + 3) for _ in range(4)]
+        time.sleep(0.5)
+        os.kill(before[0], signal.SIGKILL)
+        counts = [future.result() for future in asking]
+    assert sum(answered for answered, _ in counts) > 50
+    assert sum(lost for _, lost in counts) <= 4  # what the killed one had in hand
+    assert set(workers(server, 2)) != set(before)
+    assert "is replaced" in server.ended(signal.SIGTERM)
+    assert server.process.returncode == 0
+
+
+def test_workers_end_with_their_parent(start: Start) -> None:
+    server, _ = start(DENOISE_WORKERS="2")
+    running = workers(server, 2)
+    server.ended(signal.SIGKILL)
+    until = time.monotonic() + PATIENCE_S
+    while any(Path(f"/proc/{pid}").exists() for pid in running):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_draining_loses_no_request(start: Start, count: str) -> None:
+    server, url = start(DENOISE_WORKERS=count, DENOISE_DRAIN_SECONDS="1.5")
+
+    def send_until_gone(_: int) -> tuple[int, int]:
+        answered = lost = 0
+        while True:
+            with httpx2.Client(timeout=PATIENCE_S) as client:
+                try:
+                    client.get(f"{url}/livez")  # it is connected
+                except httpx2.TransportError:
+                    return answered, lost
+                closed = False
+                while not closed:
+                    try:
+                        answer = client.post(f"{url}/denoise", content=SEVEN)
+                    except httpx2.TransportError:
+                        lost += 1
+                        break
+                    answered += answer.status_code == 200
+                    closed = answer.headers.get("Connection") == "close"
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(send_until_gone, caller) for caller in range(4)]
+        time.sleep(1)
+        server.process.send_signal(signal.SIGTERM)
+        counts = [future.result() for future in running]
+    server.ended()
+    assert server.process.returncode == 0
+    assert sum(answered for answered, _ in counts) > 50
+    assert sum(lost for _, lost in counts) == 0
+
+
+def test_models_change_on_sighup_alone_and_only_when_they_hold(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "copy.onnx"
+    path.write_bytes(tiny_model())
+    server, url = start(DENOISE_MODELS=str(tmp_path))
+
+    def told() -> str:
+        return str(httpx2.get(f"{url}/models/copy").json()["scores"]["psnr"])
+
+    path.write_bytes(tiny_model(factor=0.5))
+    time.sleep(0.3)
+    assert told() == "1.0"
+    server.process.send_signal(signal.SIGHUP)
+    until = time.monotonic() + PATIENCE_S
+    while told() != "0.5":
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    path.write_bytes(b"broken")
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    assert told() == "0.5"
+    assert "The models stay as they were." in server.ended(signal.SIGTERM)
