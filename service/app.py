@@ -1,9 +1,11 @@
 """Puts the service together: models at start-up, routes, and the table from what can go wrong to a status."""
 
+import hmac
 import logging
 import re
+import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -14,19 +16,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
+from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from service import __version__, bodies, denoiser, errors, routes
+from service import __version__, bodies, denoiser, errors, metrics, routes
 from service.batching import Batcher, Gate
 from service.denoiser import Denoiser, Task
 from service.settings import Settings, cpus, read
 
 STATUS: dict[type[Exception], HTTPStatus] = {
     errors.BrokenBody: HTTPStatus.BAD_REQUEST,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
     errors.UnknownModel: HTTPStatus.NOT_FOUND,
     errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -43,10 +47,13 @@ UNREAD = (
     HTTPStatus.REQUEST_TIMEOUT,
 )  # what follows on the connection is no request
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+OTHER = "other"  # where a path is none of ours: a label for each would have no end
+LOGGED = {"x-model": "model", "x-execution-provider": "provider", "server-timing": "stages"}
 Handler = Callable[[Request], Awaitable[Response]]
 STATIC = Path(__file__).parent / "static"
 
 log = logging.getLogger(__name__)
+requests_log = logging.getLogger("service.requests")
 
 
 def create_app(settings: Settings | None = None) -> "App":
@@ -81,6 +88,7 @@ def create_app(settings: Settings | None = None) -> "App":
         Gate(settings.queue_bytes, "bytes of large bodies"),
         anyio.CapacityLimiter(max(1, settings.threads // (settings.workers or 1))),
     )
+    metrics.serves(_told_of(app.state.service.denoisers))
     app.include_router(routes.images_api)
     app.include_router(routes.service_api)
     app.mount("/static", StaticFiles(directory=STATIC))
@@ -99,6 +107,10 @@ def _models(settings: Settings) -> tuple[dict[str, Denoiser], dict[Task, str | N
         "denoise": denoiser.default(denoisers, "denoise", settings.default_model),
         "reconstruct": denoiser.default(denoisers, "reconstruct"),
     }
+
+
+def _told_of(denoisers: Mapping[str, Denoiser]) -> set[tuple[str, str, str]]:
+    return {(model.name, model.sha256, model.provider) for model in denoisers.values()}
 
 
 class App(FastAPI):
@@ -121,42 +133,52 @@ class App(FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        request_id = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+        start = time.perf_counter()
+        request = Request(scope, receive, send)
+        request_id = request.headers.get("x-request-id", "")
         if not REQUEST_ID.fullmatch(request_id):
             request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        service: routes.Service = self.state.service
+        tag = [(b"x-request-id", request_id.encode())]
+        if service.draining:  # so that the caller looks for another one
+            tag.append((b"connection", b"close"))
+
         straight = self.straight.get(scope["path"]) if scope["method"] == "POST" else None
-        if straight:
+        if straight or (scope["method"] == "POST" and service.settings.api_keys):
             scope["app"] = self
-            response = await self._answer(straight, Request(scope, receive, send))
-            response.raw_headers.append((b"x-request-id", request_id.encode()))
-            if self.state.service.draining:  # so that the caller looks for another one
-                response.raw_headers.append((b"connection", b"close"))
-            await response(scope, receive, send)
-            return
+            response = await self._answer(straight, request)
+            if response:
+                response.raw_headers += tag
+                self._told(
+                    scope["path"] if straight else OTHER, request_id, response.status_code, response.headers, start
+                )
+                await response(scope, receive, send)
+                return
 
         async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                message["headers"] = [*message["headers"], *tag]
+                route = getattr(scope.get("route"), "path", OTHER)
+                self._told(route, request_id, message["status"], Headers(raw=message["headers"]), start)
             await send(message)
 
         await super().__call__(scope, receive, tagged)
 
-    async def reload(self) -> None:
-        """Loads and proves the models anew, and serves these from then on; if one fails, all stay as they were."""
-        service: routes.Service = self.state.service
-        try:
-            service.denoisers, service.defaults = await run_in_threadpool(_models, service.settings)
-        except errors.SetupError as error:
-            log.error("The models stay as they were. %s", error)  # noqa: TRY400  # the sentence says it all
-            return
-        service.batcher = Batcher(service.settings.deadline_seconds)  # the old one finishes what waits in it
-        _describe_models(self)
-        log.info("The models have been loaded anew: %s", ", ".join(service.denoisers))
+    def _told(self, route: str, request_id: str, status: int, headers: Headers, start: float) -> None:
+        """Counts an answer that is about to go out, and logs it."""
+        spent = time.perf_counter() - start
+        metrics.answered(route, status, spent)
+        if self.state.service.settings.log_requests:
+            told = {"request_id": request_id, "route": route, "status": status, "ms": round(1000 * spent, 3)}
+            told |= {word: headers[name] for name, word in LOGGED.items() if name in headers}
+            requests_log.info("answered", extra=told)
 
-    async def _answer(self, straight: Handler, request: Request) -> Response:
+    async def _answer(self, straight: Handler | None, request: Request) -> Response | None:
+        """The answer to a POST; None when it is to be found the usual way."""
         try:
-            return await straight(request)
+            _check_key(request, self.state.service.settings.api_keys)
+            return await straight(request) if straight else None
         except errors.RequestError as error:
             return await _request_error(request, error)
         except ClientDisconnect as error:
@@ -164,6 +186,31 @@ class App(FastAPI):
         except Exception as error:
             log.exception("The service failed on request %s", request.state.request_id)
             return await _fault(request, error)
+
+    async def reload(self) -> None:
+        """Loads and proves the models anew, and serves these from then on; if one fails, all stay as they were."""
+        service: routes.Service = self.state.service
+        before = _told_of(service.denoisers)
+        try:
+            service.denoisers, service.defaults = await run_in_threadpool(_models, service.settings)
+        except errors.SetupError as error:
+            log.error("The models stay as they were. %s", error)  # noqa: TRY400  # the sentence says it all
+            return
+        metrics.serves(_told_of(service.denoisers), no_more=before - _told_of(service.denoisers))
+        service.batcher = Batcher(service.settings.deadline_seconds)  # the old one finishes what waits in it
+        _describe_models(self)
+        log.info("The models have been loaded anew: %s", ", ".join(service.denoisers))
+
+
+def _check_key(request: Request, keys: Sequence[SecretStr]) -> None:
+    """Raises Unauthorized when there are keys and the request bears none of them."""
+    if not keys:
+        return
+    scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+    # all are compared, and each takes as long whatever was sent: time tells nothing about a key
+    right = [hmac.compare_digest(sent.strip().encode(), key.get_secret_value().encode()) for key in keys]
+    if scheme.lower() != "bearer" or not any(right):
+        raise errors.Unauthorized("A key is needed here: send the header `Authorization: Bearer <key>`.")
 
 
 def _problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -176,6 +223,8 @@ def _problem(request: Request, status: int, detail: str, headers: dict[str, str]
         "instance": request.url.path,
         "request_id": request.state.request_id,
     }
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers = {"WWW-Authenticate": "Bearer", "Connection": "close", **(headers or {})}
     if status in UNREAD:
         headers = {"Connection": "close", **(headers or {})}
     if status in RETRY_AFTER_S:
@@ -184,6 +233,7 @@ def _problem(request: Request, status: int, detail: str, headers: dict[str, str]
 
 
 async def _request_error(request: Request, error: Exception) -> Response:
+    metrics.refused(type(error).__name__)
     return _problem(request, STATUS[type(error)], str(error))
 
 
@@ -239,7 +289,10 @@ async def _redoc(request: Request) -> HTMLResponse:
 
 
 def _describe_models(app: FastAPI) -> None:
-    """Puts the names that each route's `model` may have into OpenAPI, where they become a list to choose from."""
+    """Puts the names that each route's `model` may have into OpenAPI, where they become a list to choose from.
+
+    And the key, where one is needed.
+    """
     service: routes.Service = app.state.service
     for task, default in service.defaults.items():
         operation = app.openapi()["paths"][f"/{task}"]["post"]
@@ -247,3 +300,7 @@ def _describe_models(app: FastAPI) -> None:
             if parameter["name"] == "model":
                 names = [name for name, model in service.denoisers.items() if model.task == task]
                 parameter["schema"] = {"type": "string", "enum": names, "default": default}
+        if service.settings.api_keys:
+            operation["security"] = [{"key": []}]
+    if service.settings.api_keys:
+        app.openapi()["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from service import metrics
 from service.denoiser import Denoiser, Pixels
 from service.errors import Busy, Late
 
@@ -86,6 +87,7 @@ class Batcher:
         batch = self._batch(line)
         if batch:
             _run(line, batch)
+        metrics.waiting("small", sum(len(line.waiting) for line in lines))
         self._scheduled = len(lines) > 1 or bool(line.waiting)
         if self._scheduled:
             loop.call_soon(self._turn, loop)
@@ -121,6 +123,7 @@ def _run(line: _Line, batch: list[_Waiting]) -> None:
                 _run(line, [picture])
         return
     spent = time.perf_counter() - start
+    metrics.ran(line.model.name, len(batch))
     line.seconds = INERTIA * line.seconds + (1 - INERTIA) * spent / len(batch)
     codes = [None] * len(batch) if restored.code is None else restored.code
     for picture, pixels, code in zip(batch, restored.pixels[..., 0], codes, strict=True):

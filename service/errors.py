@@ -37,6 +37,10 @@ class Draining(RequestError):
     """The service is about to stop."""
 
 
+class Unauthorized(RequestError):
+    """A key is needed, and the request has none or a wrong one."""
+
+
 class Busy(RequestError):
     """As many pictures are being worked on as may be."""
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from service import __version__, bodies, denoiser, framing, images, noise, strip, tiling
+from service import __version__, bodies, denoiser, framing, images, metrics, noise, strip, tiling
 from service.batching import Batcher, Gate, Ran
 from service.bodies import JSON, MULTIPART, JsonBody, Parameters
 from service.denoiser import Denoiser, Pixels, Task
@@ -213,9 +213,12 @@ async def _large(
     """The same for a picture that takes long: in a thread, and few of them at a time."""
     try:
         async with asyncio.timeout(service.settings.deadline_seconds):
+            metrics.waiting("large", service.large.statistics().tasks_waiting + 1)
             await service.large.acquire()
     except TimeoutError:
         raise Late(f"The picture waited for {service.settings.deadline_seconds:g} s without its turn.") from None
+    finally:
+        metrics.waiting("large", service.large.statistics().tasks_waiting)
     try:
         if await request.is_disconnected():
             raise ClientDisconnect
@@ -224,6 +227,7 @@ async def _large(
         picture = await run_in_threadpool(_seen, sent, model, parameters)
         stages.end("decode")
         restored, code = await run_in_threadpool(tiling.run, model, picture.seen)
+        metrics.ran(model.name, 1)
         stages.end("infer")
         return await run_in_threadpool(_response, picture, restored, code, model, parameters, media_type, stages)
     finally:
@@ -260,6 +264,7 @@ def _response(
         shown = strip.explained(picture.noisy, picture.seen, code, restored)
     image = images.encode(shown, KINDS.get(media_type, "png"))
     stages.end("encode")
+    metrics.staged(stages.milliseconds.items())
     headers = {
         "Server-Timing": stages.header(),
         "X-Model": model.name,
@@ -402,3 +407,13 @@ async def readyz(request: Request) -> dict[str, bool]:
     if request.app.state.service.draining:
         raise Draining("The service is stopping and takes no new work soon; another one should be asked.")
     return {"ready": True}
+
+
+@service_api.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
+async def counted(request: Request) -> Response:
+    """Requests and their time by route and status, batches, stages, what waits, what was refused, the models.
+
+    The numbers are the sums over all worker processes.
+    """
+    content, media_type = metrics.exposition(request.headers.get("accept", ""))
+    return Response(content, media_type=media_type)

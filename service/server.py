@@ -8,18 +8,20 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service import denoiser
+from service import denoiser, logs, metrics
 from service.app import App, create_app
 from service.errors import SetupError
 from service.routes import Service
@@ -122,6 +124,7 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Serves until it is told to stop. Raises SetupError when the settings, the models or the device do not hold."""
+    logs.start(settings.log)
     settings = settings.model_copy(update={"workers": settings.workers or _workers()})
     listeners = _listeners(settings)
     if len(listeners) == 1:
@@ -148,6 +151,11 @@ class Workers:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), self._hand_on)
+        with tempfile.TemporaryDirectory(prefix="denoise-") as counts:
+            os.environ[metrics.FOLDER] = counts  # the workers find it there
+            self._run(Path(counts))
+
+    def _run(self, counts: Path) -> None:
         self._start(0, first=True)  # a fault in the set-up is told once
         for number in range(1, len(self.listeners)):
             if not self.stopping:
@@ -158,6 +166,7 @@ class Workers:
                 if process.is_alive():
                     continue
                 del self.processes[number]
+                metrics.ended(process.pid or 0, counts)
                 if not self.stopping:
                     log.error("Worker %d ended with %s and is replaced.", process.pid, process.exitcode)
                     time.sleep(max(0, self.born[number] + LEAST_LIFE_S - time.monotonic()))
@@ -209,7 +218,7 @@ def _worker(settings: Settings, listener: socket.socket, parent: Connection, fir
 
 def _work(settings: Settings, listener: socket.socket, parent: Connection | None = None, greet: bool = True) -> None:
     """One process's whole life."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    logs.start(settings.log)
     app = create_app(settings)
     service: Service = app.state.service
     with _address_named(settings):  # another service may have taken it while the models were loading
@@ -220,6 +229,7 @@ def _work(settings: Settings, listener: socket.socket, parent: Connection | None
         app,
         http=type("BoundedProtocol", (Protocol,), {"service": service}),
         log_config=None,
+        access_log=False,  # a line of our own tells more
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # seconds for a timer

@@ -3,12 +3,21 @@
 import contextlib
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import SetupError
+from service.logs import Form
 
 Device = Literal["auto", "cuda", "cpu"]
 
@@ -55,11 +64,28 @@ class Settings(BaseSettings):
     )
     max_header_bytes: PositiveInt = Field(65_536, description="largest headers of a request, in bytes; then a 431")
     max_connections: PositiveInt = Field(1000, description="connections that a process holds; more get a 503")
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="keys, separated by commas, one of which every POST must bear; unset: none is needed"
+    )
+    log: Form = Field("console", description="form of the log on standard error: `console` or `json`")
+    log_requests: bool = Field(True, description="whether each request is a line in it")
     drain_seconds: NonNegativeFloat = Field(
         5.0,
         allow_inf_nan=False,
         description="time between SIGTERM, when `/readyz` turns 503, and the end of taking requests",
     )
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _sendable(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(key.get_secret_value().isascii() and key.get_secret_value().isprintable() for key in keys):
+            raise ValueError("a key is made of printable ASCII characters")
+        return keys
 
 
 def cpus() -> int:
@@ -86,4 +112,5 @@ def read() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         variable = "_".join(("DENOISE", *(str(part).upper() for part in first["loc"])))
-        raise SetupError(f"{variable}={first['input']} cannot be used: {first['msg']}.") from None
+        value = "" if first["loc"] == ("api_keys",) else f"={first['input']}"  # a secret stays one
+        raise SetupError(f"{variable}{value} cannot be used: {first['msg']}.") from None

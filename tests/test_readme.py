@@ -47,7 +47,8 @@ def test_the_settings_table_has_the_settings() -> None:
     assert [row[0] for row in rows] == list(shown)
     for variable, default, meaning in rows:
         value, description = shown[variable]
-        assert default.strip("` ") == ("" if value is None else str(value))
+        told = "" if value in (None, ()) else str(value).lower() if isinstance(value, bool) else str(value)
+        assert default.strip("` ") == told
         assert meaning == description
 
 
