@@ -50,8 +50,8 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
     for epoch in range(int(done), recipe.epochs):
         random = np.random.default_rng([recipe.seed, epoch])
         print(f"{recipe.name}, epoch {epoch + 1} of {recipe.epochs}")
-        for part, (spoilt, target) in enumerate(_parts(recipe, clean, random)):
-            trainee.optimizer.learning_rate = _rate(recipe, (epoch + part / (2 * PARTS)) / recipe.epochs)
+        for part, (spoilt, target) in enumerate(_parts(recipe, clean, epoch, random)):
+            trainee.optimizer.learning_rate = _rate(recipe, epoch + part / (2 * PARTS))
             batch = max(1, recipe.batch * SIDE**2 // target[0].size)  # the same number of pixels, whatever the size
             trainee.fit(spoilt, target, batch_size=batch, shuffle=False)  # they are in random order already
             kept = recipe.averaging
@@ -62,25 +62,30 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
     return average
 
 
-def _parts(recipe: Recipe, clean: Pixels, random: np.random.Generator) -> Iterator[tuple[Pixels, Pixels]]:
+def _parts(recipe: Recipe, clean: Pixels, epoch: int, random: np.random.Generator) -> Iterator[tuple[Pixels, Pixels]]:
     """An epoch's pictures, spoilt and clean: all digits in a new order, and between them pages, where there are any."""
     digits = clean[random.permutation(len(clean))]
     for part in range(PARTS if recipe.pages else 1):
         target = digits[part :: PARTS if recipe.pages else 1]
-        yield _spoilt(recipe, target, random), target
+        yield _spoilt(recipe, target, epoch, random), target
         if recipe.pages:
             target = pages.pages(clean, max(1, recipe.pages // PARTS), PAGE_SIDE, PAGE_SCALES, random)
-            yield _spoilt(recipe, target, random), target
+            yield _spoilt(recipe, target, epoch, random), target
 
 
-def _spoilt(recipe: Recipe, clean: Pixels, random: np.random.Generator) -> Pixels:
-    return noise.mixture(clean, random) if recipe.noise is None else noise.gaussian(clean, recipe.noise, random)
+def _spoilt(recipe: Recipe, clean: Pixels, epoch: int, random: np.random.Generator) -> Pixels:
+    if recipe.noise is not None:
+        return noise.gaussian(clean, recipe.noise, random)
+    return noise.mixture(clean, noise.HARD if 0 < recipe.restart <= epoch else noise.EVEN, random)
 
 
-def _rate(recipe: Recipe, progress: float) -> float:
-    """The learning rate once a share `progress` of the run is over."""
-    first, last = recipe.learning_rate, recipe.last_learning_rate or recipe.learning_rate
-    return last + (first - last) * (1 + math.cos(math.pi * min(progress, 1))) / 2
+def _rate(recipe: Recipe, epoch: float) -> float:
+    """The learning rate at a point of the run: half a cosine, or two (Loshchilov and Hutter, 2017)."""
+    first, begin, end = recipe.learning_rate, 0, min(recipe.restart or recipe.epochs, recipe.epochs)
+    if epoch >= end:
+        first, begin, end = recipe.restart_learning_rate, recipe.restart, recipe.epochs
+    last = recipe.last_learning_rate or first
+    return last + (first - last) * (1 + math.cos(math.pi * min(1, (epoch - begin) / (end - begin)))) / 2
 
 
 def forget(recipe: Recipe, clean: Pixels, checkpoints: Path) -> None:

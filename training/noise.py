@@ -6,7 +6,8 @@ in the order in which they come about in the world: paper, lens, sensor, file.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -151,24 +152,37 @@ KINDS = {
     "jpeg": Kind(jpeg, 40, 97, (60, 80, 95)),
 }
 
-WAYS: dict[str | int, float] = {"clean": 0.05, "gaussian": 0.45, 1: 0.25, 2: 0.15, 3: 0.1}  # shares of the pictures
+
+@dataclass(frozen=True)
+class Mixture:
+    """How often a blind denoiser meets what."""
+
+    ways: Mapping[str | int, float]  # shares of the pictures: clean, Gaussian alone, any one, two or three kinds
+    weights: Mapping[str, float]  # of kinds that are drawn more often than the others
+    lighter: float  # power of the evenly drawn 0 … 1 that becomes a level: above 1, light noise is met more often
 
 
-def mixture(pixels: Pixels, random: np.random.Generator) -> Pixels:
-    """What a blind denoiser is trained on: each picture spoilt in its own way, at levels drawn from their ranges.
+EVEN = Mixture({"clean": 0.05, "gaussian": 0.45, 1: 0.25, 2: 0.15, 3: 0.1}, {}, lighter=1)
+# What a long run on the even one leaves most to gain in.
+HARD = Mixture(
+    {"clean": 0.03, "gaussian": 0.22, 1: 0.57, 2: 0.11, 3: 0.07}, {"jpeg": 5, "poisson": 3, "speckle": 3}, lighter=1.5
+)
 
-    WAYS says how often a picture stays clean, gets Gaussian noise alone, or gets any one, two or three kinds.
-    """
-    ways = np.searchsorted(np.cumsum(list(WAYS.values()))[:-1], random.random(len(pixels)), side="right")
+
+def mixture(pixels: Pixels, of: Mixture, random: np.random.Generator) -> Pixels:
+    """What a blind denoiser is trained on: each picture spoilt in its own way, at levels drawn from their ranges."""
+    ways = np.searchsorted(np.cumsum(list(of.ways.values()))[:-1], random.random(len(pixels)), side="right")
     chosen = np.zeros((len(pixels), len(KINDS)), bool)
-    chosen[ways == list(WAYS).index("gaussian"), list(KINDS).index("gaussian")] = True
-    counts = np.array([way if isinstance(way, int) else 0 for way in WAYS])
-    ranks = random.random(chosen.shape).argsort(axis=1).argsort(axis=1)
+    chosen[ways == list(of.ways).index("gaussian"), list(KINDS).index("gaussian")] = True
+    counts = np.array([way if isinstance(way, int) else 0 for way in of.ways])
+    weights = np.array([of.weights.get(name, 1) for name in KINDS])
+    arrivals = -np.log1p(-random.random(chosen.shape)) / weights  # the first ones are a weighted draw without return
+    ranks = arrivals.argsort(axis=1).argsort(axis=1)
     chosen |= ranks < counts[ways][:, np.newaxis]
     spoilt = pixels.copy()
     for column, kind in enumerate(KINDS.values()):
         (where,) = np.nonzero(chosen[:, column])
         if len(where):
-            levels = random.uniform(kind.least, kind.most, (len(where), 1, 1, 1))
-            spoilt[where] = kind.spoil(spoilt[where], levels, random)
+            drawn = random.random((len(where), 1, 1, 1)) ** of.lighter
+            spoilt[where] = kind.spoil(spoilt[where], kind.least + (kind.most - kind.least) * drawn, random)
     return spoilt

@@ -65,8 +65,10 @@ def test_a_blind_recipe_trains_on_digits_and_pages_and_averages_its_weights(clea
     assert np.isfinite(weights(once)).all()
 
 
-def test_the_learning_rate_falls_along_half_a_cosine() -> None:
-    recipe = RECIPES["unet_dae"]
-    rates = [fit._rate(recipe, progress) for progress in (0, 0.5, 1)]
-    assert rates == pytest.approx([0.002, 0.001005, 1e-5])
-    assert fit._rate(RECIPES["conv_dae"], 0.7) == RECIPES["conv_dae"].learning_rate
+def test_the_learning_rate_falls_along_half_a_cosine_and_again_after_a_restart() -> None:
+    recipe = dataclasses.replace(RECIPES["unet_dae"], epochs=30, restart=20)
+    rates = [fit._rate(recipe, epoch) for epoch in (0, 10, 20, 25, 30)]
+    assert rates == pytest.approx([0.002, 0.001005, 0.0008, 0.000405, 1e-5])
+    once = dataclasses.replace(recipe, restart=0)
+    assert [fit._rate(once, epoch) for epoch in (0, 15, 30)] == pytest.approx([0.002, 0.001005, 1e-5])
+    assert fit._rate(RECIPES["conv_dae"], 7) == RECIPES["conv_dae"].learning_rate

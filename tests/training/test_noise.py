@@ -39,10 +39,28 @@ def test_every_kind_spoils_more_at_higher_levels_and_each_picture_at_its_own(nam
     assert error(kind.least) < error(np.linspace(kind.least, kind.most, 200).reshape(-1, 1, 1, 1)) < error(kind.most)
 
 
-def test_a_mixture_leaves_some_clean_and_spoils_the_others(digits: Pixels) -> None:
+@pytest.mark.parametrize("of", [noise.EVEN, noise.HARD])
+def test_a_mixture_leaves_some_clean_and_spoils_the_others(of: noise.Mixture, digits: Pixels) -> None:
     clean = digits[:2000, ..., np.newaxis]
-    spoilt = noise.mixture(clean, np.random.default_rng(0))
+    spoilt = noise.mixture(clean, of, np.random.default_rng(0))
     same = (spoilt == clean).all(axis=(1, 2, 3)).mean()
-    assert same == pytest.approx(0.05, abs=0.02)
-    assert np.array_equal(spoilt, noise.mixture(clean, np.random.default_rng(0)))
-    assert sum(noise.WAYS.values()) == pytest.approx(1)
+    assert same == pytest.approx(of.ways["clean"], abs=0.02)
+    assert np.array_equal(spoilt, noise.mixture(clean, of, np.random.default_rng(0)))
+    assert sum(of.ways.values()) == pytest.approx(1)
+    assert set(of.weights) <= set(noise.KINDS)
+
+
+def test_the_hard_mixture_draws_some_kinds_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = dict.fromkeys(noise.KINDS, 0)
+
+    def counting(name: str) -> noise.Kind:
+        def spoil(pixels: Pixels, level: noise.Levels, random: np.random.Generator) -> Pixels:  # noqa: ARG001
+            drawn[name] += len(pixels)
+            return pixels
+
+        return noise.KINDS[name]._replace(spoil=spoil)
+
+    monkeypatch.setattr(noise, "KINDS", {name: counting(name) for name in noise.KINDS})
+    noise.mixture(np.zeros((20_000, 1, 1, 1), np.float32), noise.HARD, np.random.default_rng(0))
+    assert drawn["jpeg"] / drawn["blur"] == pytest.approx(5, rel=0.3)
+    assert drawn["speckle"] / drawn["blur"] == pytest.approx(3, rel=0.3)
