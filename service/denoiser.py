@@ -167,7 +167,10 @@ def providers() -> list[str]:
 
 def versions() -> dict[str, str]:
     """The runtime's own, for whoever has to know what runs here."""
-    return {"onnxruntime": onnxruntime.__version__}
+    told = {"onnxruntime": onnxruntime.__version__}
+    if cuda := getattr(onnxruntime, "cuda_version", ""):
+        told["CUDA it is built for"] = cuda
+    return told
 
 
 def _session(path: Path, content: bytes, provider: str, threads: int) -> onnxruntime.InferenceSession:

@@ -125,7 +125,7 @@ class Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Serves until it is told to stop. Raises SetupError when the settings, the models or the device do not hold."""
     logs.start(settings.log)
-    settings = settings.model_copy(update={"workers": settings.workers or _workers()})
+    settings = settings.model_copy(update={"workers": settings.workers or workers()})
     listeners = _listeners(settings)
     if len(listeners) == 1:
         _work(settings, listeners[0])
@@ -199,7 +199,7 @@ class Workers:
                 os.kill(process.pid or 0, sig)
 
 
-def _workers() -> int:
+def workers() -> int:
     """How many processes serve best here."""
     if sys.platform != "linux":  # elsewhere the kernel gives one of the sockets nearly everything
         return 1
