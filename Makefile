@@ -2,7 +2,7 @@
 # training and tests, which need TensorFlow).
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help serve test train format pins image
+.PHONY: help serve test train report bench format pins image
 
 # Serving and developing have an environment each, so that TensorFlow never comes near the service.
 # The machine's own NVIDIA driver decides which onnxruntime the service gets.
@@ -25,6 +25,12 @@ test: $(DEV)  ## format check, lint, types, all tests
 train: $(DEV)  ## MNIST archives in, models/*.onnx out; resumes where it was stopped
 	.venv-dev/bin/python -m training
 
+report: $(DEV)  ## measure every model against the classical denoisers: docs/quality.md (half an hour)
+	.venv-dev/bin/python -m benchmarks.quality
+
+bench: $(DEV) .venv-litserve/litserve.txt .venv-bentoml/bentoml.txt .venv-ray/ray.txt  ## measure against other servers: docs/performance.md (needs wrk; a quarter of an hour)
+	.venv-dev/bin/python -m benchmarks.serving
+
 format: $(DEV)  ## put the code in the project's format
 	.venv-dev/bin/ruff format .
 	.venv-dev/bin/ruff check --fix .
@@ -33,12 +39,15 @@ image:  ## build the CPU container image
 	docker build --tag denoise .
 
 pins: $(DEV)  ## renew the pinned versions in requirements/
-	cd requirements && for set in cpu cuda "dev --extra cpu --extra training"; do \
+	cd requirements && for set in cpu cuda "dev --extra cpu --extra training --extra benchmarks"; do \
 	  ../.venv-dev/bin/uv pip compile --upgrade --universal --python-version 3.11 --no-emit-index-url --no-header \
-	    ../pyproject.toml --extra $$set -o $${set%% *}.txt || exit; done
+	    ../pyproject.toml --extra $$set -o $${set%% *}.txt || exit; done; \
+	  for stack in litserve bentoml ray; do \
+	  ../.venv-dev/bin/uv pip compile --upgrade --universal --python-version 3.11 --no-emit-index-url --no-header \
+	    $$stack.in -o $$stack.txt || exit; done
 
 # The stamp is a copy of the pins that an environment was made from: changed pins make it anew.
-.venv/%.txt .venv-dev/%.txt: requirements/%.txt
+.venv/%.txt .venv-dev/%.txt .venv-litserve/%.txt .venv-bentoml/%.txt .venv-ray/%.txt: requirements/%.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed, and $(PYTHON) is not. Try: make PYTHON=python3.13 ..."; exit 1; }
 	rm -rf $(@D)

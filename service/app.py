@@ -220,7 +220,7 @@ def _problem(request: Request, status: int, detail: str, headers: dict[str, str]
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail.encode(errors="replace").decode(),  # a caller's lone surrogates are no UTF-8
-        "instance": request.url.path,
+        "instance": request.scope["path"],
         "request_id": request.state.request_id,
     }
     if status == HTTPStatus.UNAUTHORIZED:
@@ -294,6 +294,8 @@ def _describe_models(app: FastAPI) -> None:
     And the key, where one is needed.
     """
     service: routes.Service = app.state.service
+    (name,) = app.openapi()["paths"]["/models/{name}"]["get"]["parameters"]
+    name["schema"] = {"type": "string", "enum": list(service.denoisers)}
     for task, default in service.defaults.items():
         operation = app.openapi()["paths"][f"/{task}"]["post"]
         for parameter in operation["parameters"]:

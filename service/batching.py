@@ -138,11 +138,15 @@ class Gate:
         self.most, self.what = most, what
         self.inside = 0
 
-    @contextmanager
-    def admit(self, count: int) -> Iterator[None]:
-        """While inside, so many count. Raises Busy when there is no room for them; who is alone always has room."""
+    def check(self, count: int = 1) -> None:
+        """Raises Busy when there is no room for so many; who is alone always has room."""
         if count and self.inside and self.inside + count > self.most:
             raise Busy(f"{self.inside:,} {self.what} are being worked on; the limit is {self.most:,}.")
+
+    @contextmanager
+    def admit(self, count: int) -> Iterator[None]:
+        """While inside, so many count. Raises Busy when there is no room for them."""
+        self.check(count)
         self.inside += count
         try:
             yield

@@ -159,7 +159,7 @@ def _inverted(pixels: Pixels) -> bool:
     if pixels.size <= SMALL_PICTURE:
         off = pixels.ravel() - np.partition(pixels, pixels.size // 2, axis=None)[pixels.size // 2]
         squares = off * off
-        spread = max(float(squares.mean()), LEAST_CONTRAST**2) ** 1.5
+        spread = max(float(off @ off) / pixels.size, LEAST_CONTRAST**2) ** 1.5
         skewness: float = float(squares @ off) / pixels.size / spread
         if abs(skewness) > CLEAR_SKEWNESS:
             return skewness < 0

@@ -166,6 +166,7 @@ async def reconstruct(request: Request, parameters: Annotated[Parameters, Query(
 async def _answer(request: Request, parameters: Parameters, task: Task) -> Response:
     """The straight line: read, decode, fit, run, restore, encode."""
     service: Service = request.app.state.service
+    service.pictures.check()  # the sooner it is told, the less it costs those who are inside
     settings = service.settings
     media_type = _accepted(request.headers.getlist("accept"))
     size = bodies.announced(request, settings.max_body_bytes)

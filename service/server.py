@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -235,6 +236,8 @@ def _work(settings: Settings, listener: socket.socket, parent: Connection | None
         timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # seconds for a timer
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
+    gc.collect()
+    gc.freeze()  # what lives as long as the process need not be looked at again and again
     server = Server(config, app)
     if parent:
         if greet:

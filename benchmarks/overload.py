@@ -1,0 +1,125 @@
+"""`python -m benchmarks.overload`: what becomes of the service when four times as much is asked of it as it can do.
+
+First as many callers as keep it busy, then callers who together ask for four times that rate, whether they get answers
+or not. Tells the pictures a second of both, how soon a refusal comes, and the memory before and after. Needs wrk.
+"""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx2
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURE = ROOT / "tests" / "digits" / "noisy_7.png"
+BUSY_CALLERS = 64
+TIMES = 4
+SECONDS = 8
+PAUSE_S = 0.25  # between the requests of a caller
+PROBE_S = 0.05
+SCRIPT = """\
+local file = io.open("{picture}", "rb")
+wrk.method = "POST"
+wrk.body = file:read("*a")
+wrk.headers["Content-Type"] = "image/png"
+local answered, refused, other = 0, 0, 0
+local threads = {{}}
+function setup(thread) table.insert(threads, thread) end
+function init(args) good = 0; busy = 0; odd = 0 end
+function delay() return {pause_ms} end
+function response(status)
+  if status == 200 then good = good + 1 elseif status == 429 then busy = busy + 1 else odd = odd + 1 end
+end
+function done(summary)
+  for _, thread in ipairs(threads) do
+    answered = answered + thread:get("good")
+    refused = refused + thread:get("busy")
+    other = other + thread:get("odd")
+  end
+  print(string.format("answered %d refused %d other %d in %d us", answered, refused, other, summary.duration))
+end
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures; ends the process with status 1 when an answer was neither a picture nor a refusal."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.overload", description=__doc__)
+    parser.add_argument("--model", default="unet_dae")
+    parser.add_argument("--seconds", type=int, default=SECONDS)
+    options = parser.parse_args(arguments)
+    environment = os.environ | {"DENOISE_PORT": "0", "DENOISE_LOG_REQUESTS": "false", "DENOISE_QUEUE": "64"}
+    command = [sys.executable, "-m", "service"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            found = re.search(r"http://[\d.:]+", process.stdout.readline())
+            assert found, "the service does not start"
+            time.sleep(3)  # all workers start
+            measure(f"{found[0]}/denoise?model={options.model}", psutil.Process(process.pid), options.seconds)
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def measure(url: str, process: psutil.Process, seconds: int) -> None:
+    """Both loads, one after the other."""
+    wrk(url, BUSY_CALLERS, 0, 2)
+    best, _, _ = wrk(url, BUSY_CALLERS, 0, seconds)
+    before = memory(process)
+    callers = round(TIMES * best * PAUSE_S)
+    refusals: list[float] = []
+    over = threading.Event()
+    prober = threading.Thread(target=probe, args=(url, over, refusals))
+    prober.start()
+    answered, refused, other = wrk(url, callers, round(1000 * PAUSE_S), seconds)
+    over.set()
+    prober.join()
+    print(f"busy, {BUSY_CALLERS} callers: {best:,.0f} pictures/s")
+    print(f"asked for {answered + refused:,.0f}/s by {callers} callers: {answered:,.0f} pictures/s", end=" ")
+    print(f"({answered / best:.0%}), {refused:,.0f} refusals/s, {other:,.0f} other answers/s")
+    if refusals:
+        late = sorted(refusals)[int(0.99 * len(refusals))]
+        print(f"a refusal took {1000 * sum(refusals) / len(refusals):.0f} ms on the mean, p99 {1000 * late:.0f} ms")
+    print(f"resident memory: {before / 2**20:.0f} MiB before, {memory(process) / 2**20:.0f} MiB after")
+    if other:
+        sys.exit(1)
+
+
+def wrk(url: str, callers: int, pause_ms: int, seconds: int) -> tuple[float, float, float]:
+    """Pictures, refusals and other answers a second."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(SCRIPT.format(picture=PICTURE, pause_ms=pause_ms))
+        script.flush()
+        command = ["wrk", "-t1", f"-c{callers}", f"-d{seconds}", "-s", script.name, url]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    counts = re.search(r"answered (\d+) refused (\d+) other (\d+) in (\d+) us", told)
+    assert counts, told
+    good, busy, other, duration = map(int, counts.groups())
+    return good / duration * 1e6, busy / duration * 1e6, other / duration * 1e6
+
+
+def probe(url: str, over: threading.Event, refusals: list[float]) -> None:
+    """Asks now and then, and notes how long it takes to be refused."""
+    content = PICTURE.read_bytes()
+    with httpx2.Client(timeout=60) as client:
+        while not over.wait(PROBE_S):
+            answer = client.post(url, content=content)
+            if answer.status_code == 429:  # noqa: PLR2004  # Too Many Requests
+                refusals.append(answer.elapsed.total_seconds())
+
+
+def memory(process: psutil.Process) -> int:
+    """Resident bytes of the process and its workers."""
+    return sum(member.memory_info().rss for member in [process, *process.children(recursive=True)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,350 @@
+"""`python -m benchmarks.serving`: requests a second, latency and CPU time, side by side with other servers.
+
+Every stack does the same work on the same 28×28 PNG with the same model, in two processes where it has processes, and
+is checked against the model run in process before it is timed. They take turns, ROUNDS times, and medians are told.
+Writes docs/performance.md. Needs wrk, and the environments that `make bench` sets up.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import platform
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from service.denoiser import CPU, Denoiser
+from service.settings import cpus
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURE = ROOT / "tests" / "digits" / "noisy_7.png"
+DOCS = ROOT / "docs" / "performance.md"
+CALLERS = (1, 16, 64)
+ROUNDS = 3
+SECONDS = 4
+WARM_UP_S = 1
+START_S = 60
+BATCHES = (1, 8, 64)
+TIMED_S = 0.5
+SAME = 3 / 255  # largest difference between a stack's pixels and the model's own
+BOUNDARY = "benchmark"
+REFERENCE = "bare Starlette, work inline"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A server to measure."""
+
+    name: str
+    model: str
+    command: tuple[str, ...]  # PORT stands for the port
+    form: bool = False  # it takes a form with a file; the others take the picture itself
+    path: str = "/denoise"
+    environment: dict[str, str] = field(default_factory=dict)
+    fixed: bool = False  # it does no work
+
+    @property
+    def row(self) -> str:
+        """What the table calls it."""
+        return self.name if self.fixed else f"{self.name}, {self.model}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A round of one stack with so many callers."""
+
+    requests_s: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float  # of all server processes, per request
+
+
+def plain(app: str) -> tuple[str, ...]:
+    """A command for one of the apps made by hand."""
+    options = ("--port", "PORT", "--workers", "2", "--no-access-log", "--log-level", "warning")
+    return (sys.executable, "-m", "uvicorn", f"benchmarks.stacks.plain:{app}", *options)
+
+
+def other(name: str, *arguments: str) -> tuple[str, ...]:
+    """A command in the environment of another stack."""
+    return (str(ROOT / f".venv-{name}" / "bin" / arguments[0]), *arguments[1:])
+
+
+def ours(model: str, form: bool = False) -> Stack:
+    """The service itself."""
+    name = f"this service{', form' if form else ''}"
+    command = (sys.executable, "-m", "service")
+    quiet = {"DENOISE_PORT": "PORT", "DENOISE_LOG_REQUESTS": "false", "DENOISE_WORKERS": "2"}
+    return Stack(name, model, command, form, f"/denoise?model={model}", quiet)
+
+
+STACKS = (
+    Stack("a fixed answer from bare Starlette", "", plain("bare"), fixed=True),
+    ours("conv_dae"),
+    Stack(REFERENCE, "conv_dae", plain("by_hand")),
+    ours("conv_dae", form=True),
+    Stack("FastAPI as tutorials have it", "conv_dae", plain("tutorial"), form=True),
+    Stack("LitServe", "conv_dae", other("litserve", "python", "-m", "benchmarks.stacks.litserve_stack"), form=True),
+    Stack(
+        "BentoML",
+        "conv_dae",
+        other("bentoml", "bentoml", "serve", "benchmarks.stacks.bentoml_stack:Denoise", "-p", "PORT", "-q"),
+        form=True,
+    ),
+    Stack("Ray Serve", "conv_dae", other("ray", "python", "-m", "benchmarks.stacks.ray_stack")),
+    ours("easy_dae"),
+    Stack(REFERENCE, "easy_dae", plain("by_hand")),
+    ours("unet_dae"),
+    Stack(REFERENCE, "unet_dae", plain("by_hand")),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures all stacks, or those whose rows contain a word of the arguments."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
+    parser.add_argument("words", nargs="*", help="rows to measure, by a part of their name; without any: all")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = parser.parse_args(arguments)
+    stacks = [stack for stack in STACKS if not options.words or any(word in stack.row for word in options.words)]
+    alone = {model: in_process(model) for model in ("easy_dae", "conv_dae", "unet_dae")}
+    measured: dict[tuple[str, int], list[Measured]] = {}
+    for number in range(options.rounds):
+        for stack in stacks:
+            with running(stack) as (process, url):
+                check(stack, url)
+                for callers in CALLERS:
+                    figure = load(stack, process, url, callers)
+                    measured.setdefault((stack.row, callers), []).append(figure)
+                    print(f"round {number + 1}, {stack.row}, {callers} callers: {figure}", flush=True)
+    medians = {key: median(figures) for key, figures in measured.items()}
+    text = "\n".join(report(medians, alone, options.rounds))
+    print(text)
+    if not options.words:
+        DOCS.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def running(stack: Stack) -> Iterator[tuple[psutil.Process, str]]:
+    """The stack's server, started and answering, for as long as the block runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    environment = os.environ | {"PORT": port, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment |= {"MODEL": str(ROOT / "models" / f"{stack.model or 'conv_dae'}.onnx"), "ORT_DISABLE_TELEMETRY": "1"}
+    environment |= {"BENTOML_DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment |= {name: value.replace("PORT", port) for name, value in stack.environment.items()}
+    command = [part.replace("PORT", port) for part in stack.command]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
+        tree = psutil.Process(process.pid)
+        url = f"http://127.0.0.1:{port}{stack.path}"
+        try:
+            until = time.monotonic() + START_S
+            while answer(stack, url) is None:
+                if process.poll() is not None or time.monotonic() > until:
+                    log.seek(0)
+                    sys.exit(f"{stack.row} does not answer:\n{log.read()[-3000:]}")
+                time.sleep(0.2)
+            time.sleep(WARM_UP_S)  # its other processes start as well
+            yield tree, url
+        finally:
+            family = [*tree.children(recursive=True), tree]
+            process.send_signal(signal.SIGINT)
+            _, alive = psutil.wait_procs(family, timeout=10)
+            for child in alive:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
+
+
+def body(stack: Stack) -> tuple[bytes, str]:
+    """A request's body and its Content-Type."""
+    content = PICTURE.read_bytes()
+    if not stack.form:
+        return content, "image/png"
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="7.png"\r\n'
+    head += "Content-Type: image/png\r\n\r\n"
+    return head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={BOUNDARY}"
+
+
+def answer(stack: Stack, url: str) -> bytes | None:
+    """What one request gives; None where nobody answers, or not yet."""
+    content, kind = body(stack)
+    request = urllib.request.Request(url, content, {"Content-Type": kind})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as response:
+            told: bytes = response.read()
+            return told
+    except OSError:
+        return None
+
+
+def check(stack: Stack, url: str) -> None:
+    """Ends the process when the stack's pixels are not the model's."""
+    if stack.fixed:
+        return
+    told = answer(stack, url)
+    assert told is not None
+    with Image.open(PICTURE) as picture, Image.open(io.BytesIO(told)) as denoised:
+        seen = np.asarray(picture, np.float32)[np.newaxis, ..., np.newaxis] / np.float32(255)
+        restored = np.asarray(denoised, np.float32) / 255
+    expected = Denoiser(ROOT / "models" / f"{stack.model}.onnx", CPU, 1)(seen).pixels[0, ..., 0]
+    if (off := float(np.abs(restored - expected).max())) > SAME:
+        sys.exit(f"{stack.row} gives other pixels than the model: {off:.3f} off.")
+
+
+def load(stack: Stack, process: psutil.Process, url: str, callers: int) -> Measured:
+    """What wrk measures with so many callers, after a warm-up."""
+    content, kind = body(stack)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "body").write_bytes(content)
+        script = Path(folder) / "post.lua"
+        script.write_text(
+            f'local file = io.open("{folder}/body", "rb")\nwrk.method = "POST"\nwrk.body = file:read("*a")\n'
+            f'wrk.headers["Content-Type"] = "{kind}"\n'
+        )
+        wrk(url, callers, WARM_UP_S, script)
+        before = cpu_s(process)
+        told = wrk(url, callers, SECONDS, script)
+        spent = cpu_s(process) - before
+    if failed := re.search(r"Non-2xx.*|Socket errors.*", told):
+        print(f"{stack.row}, {callers} callers: {failed[0]}", flush=True)
+    count = int(found(r"(\d+) requests in", told))
+    return Measured(
+        float(found(r"Requests/sec:\s+([\d.]+)", told)),
+        milliseconds(found(r"50%\s+(\S+)", told)),
+        milliseconds(found(r"99%\s+(\S+)", told)),
+        1e6 * spent / count,
+    )
+
+
+def wrk(url: str, callers: int, seconds: int, script: Path) -> str:
+    """Wrk's report."""
+    command = ["wrk", "--threads", "1", "--connections", str(callers), "--duration", str(seconds), "--latency"]
+    told = subprocess.run([*command, "--script", str(script), url], capture_output=True, text=True, check=True)
+    return told.stdout
+
+
+def found(pattern: str, text: str) -> str:
+    """The first group of the pattern's first match."""
+    match = re.search(pattern, text)
+    assert match, text
+    return match[1]
+
+
+def milliseconds(told: str) -> float:
+    """Wrk's `1.23ms` as a number."""
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", told).groups()  # type: ignore[union-attr]
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}[unit]
+
+
+def cpu_s(process: psutil.Process) -> float:
+    """CPU seconds that a process and all that it has started have used."""
+    used = 0.0
+    for member in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = member.cpu_times()
+            used += times.user + times.system
+    return used
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A model in process, on one thread."""
+
+    digits_s: dict[int, float]  # by batch size
+    decode_us: float
+    encode_us: float
+
+    @property
+    def limit_us(self) -> float:
+        """The CPU time of decoding, of the run at its best batch size, and of encoding."""
+        return self.decode_us + 1e6 / max(self.digits_s.values()) + self.encode_us
+
+
+def in_process(model: str) -> Alone:
+    """Times a model, and what stands before and behind it."""
+    os.environ["MODEL"] = str(ROOT / "models" / f"{model}.onnx")
+    from benchmarks.stacks import work  # noqa: PLC0415  # it reads the variable
+
+    denoiser = Denoiser(ROOT / "models" / f"{model}.onnx", CPU, 1)
+    content = PICTURE.read_bytes()
+    digit = work.decode(content)
+    rates = {}
+    for batch in BATCHES:
+        digits = np.repeat(digit[np.newaxis, ..., np.newaxis], batch, axis=0)
+        rates[batch] = batch / each_s(lambda digits=digits: denoiser(digits))
+    return Alone(rates, 1e6 * each_s(lambda: work.decode(content)), 1e6 * each_s(lambda: work.encode(digit)))
+
+
+def each_s(call: object) -> float:
+    """CPU seconds of a call, the least of five stretches."""
+    assert callable(call)
+    best = float("inf")
+    call()
+    for _ in range(5):
+        runs, start, until = 0, time.process_time(), time.perf_counter() + TIMED_S / 5
+        while time.perf_counter() < until:
+            call()
+            runs += 1
+        best = min(best, (time.process_time() - start) / runs)
+    return best
+
+
+def median(figures: list[Measured]) -> Measured:
+    """Figure by figure."""
+    return Measured(*(statistics.median(column) for column in zip(*(vars(f).values() for f in figures), strict=True)))
+
+
+def report(medians: dict[tuple[str, int], Measured], alone: dict[str, Alone], rounds: int) -> Iterator[str]:
+    """docs/performance.md."""
+    bare = medians.get((STACKS[0].row, CALLERS[1]))
+    yield from ("# How fast it is", "", "Written by `make bench` (`python -m benchmarks.serving`).", "")
+    yield f"One 28×28 PNG in, one out, over HTTP on loopback, driven by wrk: every stack in two processes on {cpus()}"
+    yield f"CPUs ({platform.machine()}) that wrk shares, medians of {rounds} rounds in which the stacks took turns."
+    yield "*CPU* is the time of all server processes per request. *Efficiency* is the least that a request could take"
+    yield "(a fixed answer from bare Starlette, decode, run at its best batch size, encode) over what it took. The"
+    yield "machine is shared: read the ratios, not the figures. No stack logs its requests."
+    for callers in CALLERS:
+        yield from ("", f"## {callers} caller{'s' if callers > 1 else ''}", "")
+        yield "| stack | requests/s | to the bare handler | p50, ms | p99, ms | CPU, µs | efficiency |"
+        yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+        for stack in STACKS:
+            told = medians.get((stack.row, callers))
+            if told is None:
+                continue
+            reference = medians.get((f"{REFERENCE}, {stack.model}", callers))
+            ratio = f"{told.requests_s / reference.requests_s:.2f}" if reference else ""
+            efficiency = ""
+            if bare and not stack.fixed:
+                efficiency = f"{(bare.cpu_us + alone[stack.model].limit_us) / told.cpu_us:.2f}"
+            yield (
+                f"| {stack.row} | {told.requests_s:,.0f} | {ratio} | {told.p50_ms:.2f} | {told.p99_ms:.2f} | "
+                f"{told.cpu_us:.0f} | {efficiency} |"
+            )
+    yield from ("", "## In process, one thread", "")
+    yield f"| model | {' | '.join(f'digits/s in batches of {batch}' for batch in BATCHES)} | decode, µs | encode, µs |"
+    yield f"| --- |{' ---: |' * (len(BATCHES) + 2)}"
+    for model, figures in alone.items():
+        rates = " | ".join(f"{rate:,.0f}" for rate in figures.digits_s.values())
+        yield f"| {model} | {rates} | {figures.decode_us:.0f} | {figures.encode_us:.0f} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""`python -m benchmarks.soak`: whether memory stays where it was under a hundred thousand mixed requests.
+
+Starts the service, sends it pictures of many kinds and sizes for every model, whole and broken, and compares the
+resident memory of its processes at the end with that after the first requests, when every model has run on every size.
+"""
+
+import argparse
+import base64
+import collections
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import psutil
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUESTS, FIRST = 100_000, 5_000
+CALLERS = 8
+GROWTH = 1.10  # of the memory that is allowed
+SIDES = ((28, 28), (28, 28), (28, 28), (8, 8), (40, 90), (64, 64), (120, 300), (500, 400))  # height, width, px
+KINDS = ("PNG", "PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+MODES = ("L", "L", "RGB", "RGBA", "1", "P")
+ROUTES = ("/denoise", "/denoise?model=conv_dae", "/denoise?model=easy_dae", "/denoise?layout=strip", "/reconstruct")
+BROKEN = 0.1  # share of the pictures that are cut or changed
+ALLOWED = {200, 400, 413, 415, 422}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Sends the requests; ends the process with status 1 when memory grew, or an answer was none that is allowed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--requests", type=int, default=REQUESTS)
+    parser.add_argument("--first", type=int, default=FIRST, help="requests before memory is measured first")
+    parser.add_argument("--workers", default="2")
+    options = parser.parse_args(arguments)
+    environment = os.environ | {
+        "DENOISE_PORT": "0",
+        "DENOISE_WORKERS": options.workers,
+        "DENOISE_LOG_REQUESTS": "false",
+    }
+    command = [sys.executable, "-m", "service"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            found = re.search(r"http://[\d.:]+", process.stdout.readline())
+            assert found, "the service does not start"
+            before, after, statuses = soak(found[0], psutil.Process(process.pid), options.first, options.requests)
+        finally:
+            process.send_signal(signal.SIGINT)
+    print(f"answers: {dict(sorted(statuses.items()))}")
+    print(
+        f"resident memory of {options.workers} workers: {before / 2**20:.0f} MiB after {options.first:,} requests, "
+        f"{after / 2**20:.0f} MiB after {options.requests:,}: {after / before - 1:+.1%}"
+    )
+    if after > GROWTH * before or not set(statuses) <= ALLOWED:
+        sys.exit(1)
+
+
+def soak(url: str, process: psutil.Process, first: int, requests: int) -> tuple[int, int, collections.Counter[int]]:
+    """Resident bytes after the first requests and after all, and how many had which status."""
+    statuses: collections.Counter[int] = collections.Counter()
+    lock = threading.Lock()
+    time.sleep(3)  # all workers start
+
+    def call(numbers: range) -> None:
+        with httpx2.Client(base_url=url, timeout=60) as client:
+            for number in numbers:
+                answer = client.post(**request(np.random.default_rng(number)))
+                with lock:
+                    statuses[answer.status_code] += 1
+
+    def all_of(numbers: range) -> int:
+        with ThreadPoolExecutor(CALLERS) as pool:
+            list(pool.map(call, (numbers[start::CALLERS] for start in range(CALLERS))))
+        return sum(member.memory_info().rss for member in [process, *process.children(recursive=True)])
+
+    return all_of(range(first)), all_of(range(first, requests)), statuses
+
+
+def request(random: np.random.Generator) -> dict[str, Any]:
+    """What to send, as httpx2 takes it."""
+    content = picture(random)
+    if random.random() < BROKEN:
+        content = damaged(content, random)
+    route = str(random.choice(ROUTES))
+    form = random.integers(3)
+    if form == 0:
+        return {"url": route, "content": content, "headers": {"Content-Type": "application/octet-stream"}}
+    if form == 1:
+        return {"url": route, "files": {"file": ("picture", content)}}
+    inputs = base64.b64encode(content).decode()
+    return {"url": route, "json": {"inputs": inputs, "parameters": {}}, "headers": {"Accept": "application/json"}}
+
+
+def picture(random: np.random.Generator) -> bytes:
+    """A noisy stroke, in some kind of file."""
+    height, width = SIDES[random.integers(len(SIDES))]
+    pixels = 255 * random.random((height, width)) * 0.4
+    pixels[height // 3 : height // 2] += 120
+    image = Image.fromarray(pixels.astype(np.uint8)).convert(str(random.choice(MODES)))
+    kind = str(random.choice(KINDS))
+    file = io.BytesIO()
+    image.convert("RGB" if kind == "JPEG" else image.mode if kind == "PNG" else "L").save(file, kind)
+    return file.getvalue()
+
+
+def damaged(content: bytes, random: np.random.Generator) -> bytes:
+    """The bytes, one in a hundred changed, and cut."""
+    changed = np.frombuffer(content, np.uint8).copy()[: random.integers(1, len(content) + 1)]
+    places = random.integers(len(changed), size=1 + len(changed) // 100)
+    changed[places] = random.integers(256, size=len(places))
+    return changed.tobytes()
+
+
+if __name__ == "__main__":
+    main()

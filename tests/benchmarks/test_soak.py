@@ -1,0 +1,12 @@
+"""A short soak: memory stays where it was, and every answer is one that is allowed."""
+
+import pytest
+
+from benchmarks import soak
+
+
+def test_memory_stays_flat(capfd: pytest.CaptureFixture[str]) -> None:
+    soak.main(["--requests", "2000", "--first", "700", "--workers", "1"])
+    told = capfd.readouterr().out
+    assert "resident memory of 1 workers" in told
+    assert "200: " in told
