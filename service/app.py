@@ -2,9 +2,9 @@
 
 import hmac
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -36,7 +36,6 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedKind: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.BadParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.Slow: HTTPStatus.REQUEST_TIMEOUT,
     errors.Busy: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Late: HTTPStatus.GATEWAY_TIMEOUT,
@@ -137,7 +136,7 @@ class App(FastAPI):
         request = Request(scope, receive, send)
         request_id = request.headers.get("x-request-id", "")
         if not REQUEST_ID.fullmatch(request_id):
-            request_id = uuid.uuid4().hex
+            request_id = os.urandom(16).hex()
         scope.setdefault("state", {})["request_id"] = request_id
         service: routes.Service = self.state.service
         tag = [(b"x-request-id", request_id.encode())]
@@ -213,22 +212,26 @@ def _check_key(request: Request, keys: Sequence[SecretStr]) -> None:
         raise errors.Unauthorized("A key is needed here: send the header `Authorization: Bearer <key>`.")
 
 
-def _problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def problem(status: int, detail: str, path: str, request_id: str) -> dict[str, str | int]:
     """An RFC 9457 problem."""
-    content = {
+    return {
         "type": "about:blank",  # the status says it all; the detail is for people
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail.encode(errors="replace").decode(),  # a caller's lone surrogates are no UTF-8
-        "instance": request.scope["path"],
-        "request_id": request.state.request_id,
+        "instance": path,
+        "request_id": request_id,
     }
+
+
+def _problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     if status == HTTPStatus.UNAUTHORIZED:
         headers = {"WWW-Authenticate": "Bearer", "Connection": "close", **(headers or {})}
-    if status in UNREAD:
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # what follows on the connection is no request
         headers = {"Connection": "close", **(headers or {})}
     if status in RETRY_AFTER_S:
         headers = {"Retry-After": RETRY_AFTER_S[HTTPStatus(status)], **(headers or {})}
+    content = problem(status, detail, request.scope["path"], request.state.request_id)
     return JSONResponse(content, status, headers, media_type=routes.PROBLEM)
 
 

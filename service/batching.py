@@ -9,8 +9,6 @@ for about TURN_S, so that new requests are looked at, and refused in time where 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -143,12 +141,18 @@ class Gate:
         if count and self.inside and self.inside + count > self.most:
             raise Busy(f"{self.inside:,} {self.what} are being worked on; the limit is {self.most:,}.")
 
-    @contextmanager
-    def admit(self, count: int) -> Iterator[None]:
-        """While inside, so many count. Raises Busy when there is no room for them."""
+    def admit(self, count: int = 1) -> "_Inside":
+        """A context in which so many count. Raises Busy when there is no room for them."""
         self.check(count)
-        self.inside += count
-        try:
-            yield
-        finally:
-            self.inside -= count
+        return _Inside(self, count)
+
+
+class _Inside(NamedTuple):
+    gate: Gate
+    much: int
+
+    def __enter__(self) -> None:
+        self.gate.inside += self.much
+
+    def __exit__(self, *_: object) -> None:
+        self.gate.inside -= self.much

@@ -1,6 +1,5 @@
 """What is in a request: the bytes of one image and the parameters, whichever form the body has."""
 
-import asyncio
 import base64
 import binascii
 import json
@@ -16,7 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from service.errors import BadParameter, BrokenBody, Slow, TooLarge, UnsupportedKind
+from service.errors import BadParameter, BrokenBody, TooLarge, UnsupportedKind
 
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
@@ -97,7 +96,7 @@ def announced(request: Request, limit: int) -> int:
     return int(declared)
 
 
-async def read(request: Request, parameters: Parameters, limit: int, seconds: float) -> tuple[bytes, Parameters]:
+async def read(request: Request, parameters: Parameters, limit: int) -> tuple[bytes, Parameters]:
     """The image's bytes in a request's body of at most `limit` bytes, and the query's parameters with the body's own.
 
     Raises:
@@ -105,13 +104,8 @@ async def read(request: Request, parameters: Parameters, limit: int, seconds: fl
         UnsupportedKind: its Content-Type is none that is taken.
         BrokenBody: it is empty, or is not what its Content-Type says.
         BadParameter: a parameter in it is outside its choices.
-        Slow: it did not come within so many seconds.
     """
-    try:
-        async with asyncio.timeout(seconds):
-            body = await _body(request, limit)
-    except TimeoutError:
-        raise Slow(f"The body did not come within {seconds:g} s.") from None
+    body = await _body(request, limit)
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind in ("", "application/octet-stream") or kind.startswith("image/"):
@@ -147,7 +141,7 @@ async def _body(request: Request, limit: int) -> bytes:
         more = message.get("more_body", False)
     if not size:
         raise BrokenBody("The request has no body; it must be an image, a form with a file, or JSON.")
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 async def _uploaded(request: Request, body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:

@@ -47,7 +47,3 @@ class Busy(RequestError):
 
 class Late(RequestError):
     """The deadline passed while a picture waited."""
-
-
-class Slow(RequestError):
-    """The body does not come fast enough."""

@@ -23,6 +23,7 @@ larger than those that the model has learnt from.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +59,7 @@ CLEAR_SKEWNESS = 1.0  # MNIST's digits have 1.4 … 3.5 when clean, and 1.2 … 
 LEAST_CONTRAST = 0.02  # between paper and ink: under it a picture is blank
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """Where a picture's frame lies, and what was done to its light: enough to put an answer back."""
 
     shape: tuple[int, int]  # height, width of the picture, px

@@ -91,6 +91,8 @@ def _largest(image: Image.Image) -> tuple[int, int]:
 
 def _upright(image: Image.Image) -> Pixels:
     pixels = _grey(image)
+    if not image.info and image.format != "TIFF":  # nowhere else an orientation could stand
+        return pixels
     turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
     return turn(pixels) if turn else pixels
 
@@ -149,7 +151,7 @@ def encode(pixels: Pixels, kind: Kind) -> bytes:
         raise NotAcceptable(
             f"A WebP has at most {LONGEST_WEBP:,} pixels a side; the answer has {width}×{height} and can be had as PNG."
         )
-    image = Image.fromarray(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8))
+    image = Image.fromarray(np.rint(pixels * np.float32(255)).astype(np.uint8))
     file = io.BytesIO()
     if kind == "png":
         image.save(file, "PNG", compress_level=PACKED if pixels.size > ONE_PACKET else 0)

@@ -171,7 +171,7 @@ async def _answer(request: Request, parameters: Parameters, task: Task) -> Respo
     media_type = _accepted(request.headers.getlist("accept"))
     size = bodies.announced(request, settings.max_body_bytes)
     with service.bodies.admit(size if size > SMALL_BODY else 0):
-        content, parameters = await bodies.read(request, parameters, settings.max_body_bytes, settings.upload_seconds)
+        content, parameters = await bodies.read(request, parameters, settings.max_body_bytes)
         model = _model(service, parameters.model, task)
         with service.pictures.admit(1):
             stages = Stages()

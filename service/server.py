@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import json
 import logging
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -23,9 +25,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service import denoiser, logs, metrics
-from service.app import App, create_app
+from service.app import App, create_app, problem
 from service.errors import SetupError
-from service.routes import Service
+from service.routes import PROBLEM, Service
 from service.settings import Settings, cpus
 
 SHUTDOWN_S = 10  # that requests still running get to finish, once nothing new is taken
@@ -49,7 +51,9 @@ class Protocol(HttpToolsProtocol):
         self._in_head = True
         self._patience = self.loop.call_later(settings.idle_seconds, transport.close)
         if len(self.connections) > settings.max_connections:
-            self._refuse(b"503 Service Unavailable", f"{settings.max_connections} connections are open; no more are.")
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"{settings.max_connections:,} connections are open; no more are."
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called when it is over."""
@@ -63,7 +67,7 @@ class Protocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > self.service.settings.max_header_bytes and not self.transport.is_closing():
                 most = self.service.settings.max_header_bytes
-                self._refuse(b"431 Request Header Fields Too Large", f"The headers have more than {most:,} bytes.")
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers have more than {most:,} bytes.")
 
     def on_message_begin(self) -> None:
         """Called with the first byte of a request."""
@@ -77,12 +81,28 @@ class Protocol(HttpToolsProtocol):
         """Called when all of its headers are there."""
         self._in_head = False
         self._patience.cancel()
+        self._patience = self.loop.call_later(self.service.settings.upload_seconds, self._lose_patience)
         super().on_headers_complete()
 
-    def _refuse(self, status: bytes, sentence: str) -> None:
-        body = sentence.encode()
-        head = b"HTTP/1.1 %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(head % (status, len(body)) + body)
+    def on_message_complete(self) -> None:
+        """Called when all of its body is there."""
+        self._patience.cancel()
+        super().on_message_complete()
+
+    def _lose_patience(self) -> None:
+        seconds = self.service.settings.upload_seconds
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"The body did not come within {seconds:g} s.")
+
+    def _refuse(self, status: HTTPStatus, sentence: str) -> None:
+        """Answers what never became a request that FastAPI saw whole, and hangs up."""
+        metrics.refused(status.phrase.title().replace(" ", ""))
+        request_id = os.urandom(16).hex()
+        body = json.dumps(problem(status, sentence, "", request_id)).encode()
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM}\r\ncontent-length: {len(body)}\r\n"
+            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
         self.transport.close()
 
 
