@@ -73,11 +73,6 @@ def workers(server: Server, count: int) -> list[int]:
     raise TimeoutError(lines)
 
 
-def memory(pid: int) -> int:
-    """Resident bytes."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def test_a_full_queue_refuses_at_once_and_keeps_what_it_accepted(start: Start) -> None:
     _, url = start(DENOISE_QUEUE="1")
     with ThreadPoolExecutor() as pool, httpx2.Client(timeout=PATIENCE_S) as client:
@@ -223,3 +218,32 @@ def test_models_change_on_sighup_alone_and_only_when_they_hold(start: Start, tmp
     time.sleep(1)
     assert told() == "0.5"
     assert "The models stay as they were." in server.ended(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_a_second_sigterm_stops_at_once(start: Start, count: str) -> None:
+    server, _ = start(DENOISE_WORKERS=count, DENOISE_DRAIN_SECONDS="60")
+    if count == "2":
+        workers(server, 2)
+        time.sleep(1)
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    began = time.monotonic()
+    server.ended(signal.SIGTERM)
+    assert time.monotonic() - began < PATIENCE_S / 2
+    assert server.process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000 + b"]" * 200_000,
+        b'{"inputs": ' + b'{"a": ' * 100_000 + b"1" + b"}" * 100_001,
+        b'{"inputs": "AAAA", "parameters": {"seed": ' + b"9" * 100_000 + b"}}",
+    ],
+    ids=["arrays", "objects", "digits"],
+)
+def test_json_that_is_deep_or_long_is_refused(server: httpx2.Client, body: bytes) -> None:
+    answer = server.post("/denoise", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert len(answer.content) < 2000

@@ -1,0 +1,30 @@
+"""What wrk prints is read as it is meant, and the table says what was measured."""
+
+import pytest
+
+from benchmarks import serving
+from benchmarks.serving import STACKS, Alone, Measured, Stack
+
+
+@pytest.mark.parametrize(("told", "ms"), [("813.00us", 0.813), ("6.08ms", 6.08), ("1.39s", 1390), ("2.00m", 120_000)])
+def test_times_of_wrk_are_read(told: str, ms: float) -> None:
+    assert serving.milliseconds(told) == pytest.approx(ms)
+
+
+def test_the_table_has_ratios_and_efficiencies() -> None:
+    bare, ours, by_hand = STACKS[0], STACKS[1], STACKS[2]
+    medians = {
+        (bare.row, 16): Measured(20_000, 1, 2, cpu_us=40),
+        (ours.row, 16): Measured(1500, 1.5, 2.5, cpu_us=800),
+        (by_hand.row, 16): Measured(1000, 3, 4, cpu_us=700),
+    }
+    alone = {"conv_dae": Alone({1: 2000, 8: 2500}, decode_us=30, encode_us=20)}
+    text = "\n".join(serving.report(medians, alone, rounds=3))
+    assert "| this service, conv_dae | 1,500 | 1.50 | 1.50 | 2.50 | 800 | 0.61 |" in text  # (40 + 30 + 400 + 20) / 800
+
+
+def test_every_stack_is_sent_what_it_takes() -> None:
+    content, kind = serving.body(Stack("form", "conv_dae", (), form=True))
+    assert content.startswith(b"--benchmark\r\n")
+    assert kind == "multipart/form-data; boundary=benchmark"
+    assert serving.body(Stack("raw", "conv_dae", ()))[1] == "image/png"
