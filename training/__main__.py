@@ -77,6 +77,8 @@ def _recipes(options: argparse.Namespace) -> list[Recipe]:
     numbers = {name: getattr(options, name) for name in NUMBERS}
     numbers["hidden"] = options.hidden and tuple(options.hidden)
     given = {name: value for name, value in numbers.items() if value is not None}
+    if "epochs" in given:
+        given["restarts"] = ()
     pages = given.pop("pages", None)  # means nothing to a network of one size
     recipes = [dataclasses.replace(RECIPES[name], **given) for name in options.names or RECIPES]
     return [dataclasses.replace(recipe, pages=pages) if pages and recipe.pages else recipe for recipe in recipes]

@@ -159,13 +159,12 @@ def _adam(recipe: Recipe) -> str:
     text = f"Adam at {recipe.learning_rate}"
     if recipe.last_learning_rate:
         text += f" falling to {recipe.last_learning_rate} along half a cosine"
-    if recipe.restart:
-        text += (
-            f", from epoch {recipe.restart + 1} on again from {recipe.restart_learning_rate} with more of what was hard"
-        )
     if recipe.pages:
         text += f", {recipe.pages:,} pages of digits in every epoch"
-    return text + (f", weights averaged over parts of epochs by {recipe.averaging}" if recipe.averaging else "")
+    for restart in recipe.restarts:
+        text += f"; then {restart.epochs} epochs from {restart.learning_rate} with more of what was hard"
+        text += f" and {restart.pages:,} pages"
+    return text + (f"; weights averaged over parts of epochs by {recipe.averaging}" if recipe.averaging else "")
 
 
 def _text(recipe: Recipe, metadata: dict[str, str], pictures: list[str], count: int) -> str:

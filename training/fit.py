@@ -1,7 +1,9 @@
 """Trains a recipe's network, one epoch at a time, so that a run that is stopped can go on where it was."""
 
+import bisect
 import dataclasses
 import hashlib
+import itertools
 import math
 import shutil
 import sys
@@ -47,9 +49,10 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
     manager = tf.train.CheckpointManager(state, str(_folder(recipe, clean, checkpoints)), max_to_keep=1)
     if manager.restore_or_initialize():
         print(f"{recipe.name}: going on after epoch {int(done)}, kept in {manager.directory}")
-    for epoch in range(int(done), recipe.epochs):
+    epochs = _begins(recipe)[-1]
+    for epoch in range(int(done), epochs):
         random = np.random.default_rng([recipe.seed, epoch])
-        print(f"{recipe.name}, epoch {epoch + 1} of {recipe.epochs}")
+        print(f"{recipe.name}, epoch {epoch + 1} of {epochs}")
         for part, (spoilt, target) in enumerate(_parts(recipe, clean, epoch, random)):
             trainee.optimizer.learning_rate = _rate(recipe, epoch + part / (2 * PARTS))
             batch = max(1, recipe.batch * SIDE**2 // target[0].size)  # the same number of pixels, whatever the size
@@ -65,25 +68,37 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
 def _parts(recipe: Recipe, clean: Pixels, epoch: int, random: np.random.Generator) -> Iterator[tuple[Pixels, Pixels]]:
     """An epoch's pictures, spoilt and clean: all digits in a new order, and between them pages, where there are any."""
     digits = clean[random.permutation(len(clean))]
+    number = _stretch(recipe, epoch)
+    count = recipe.restarts[number - 1].pages if number else recipe.pages
     for part in range(PARTS if recipe.pages else 1):
         target = digits[part :: PARTS if recipe.pages else 1]
         yield _spoilt(recipe, target, epoch, random), target
         if recipe.pages:
-            target = pages.pages(clean, max(1, recipe.pages // PARTS), PAGE_SIDE, PAGE_SCALES, random)
+            target = pages.pages(clean, max(1, count // PARTS), PAGE_SIDE, PAGE_SCALES, random)
             yield _spoilt(recipe, target, epoch, random), target
 
 
 def _spoilt(recipe: Recipe, clean: Pixels, epoch: int, random: np.random.Generator) -> Pixels:
     if recipe.noise is not None:
         return noise.gaussian(clean, recipe.noise, random)
-    return noise.mixture(clean, noise.HARD if 0 < recipe.restart <= epoch else noise.EVEN, random)
+    return noise.mixture(clean, noise.HARD if _stretch(recipe, epoch) else noise.EVEN, random)
+
+
+def _begins(recipe: Recipe) -> list[int]:
+    """The epochs at which the recipe's stretches begin, and the one at which the last ends."""
+    return list(itertools.accumulate([0, recipe.epochs, *(restart.epochs for restart in recipe.restarts)]))
+
+
+def _stretch(recipe: Recipe, epoch: float) -> int:
+    """0 up to the first restart, then the restart's number."""
+    return bisect.bisect(_begins(recipe)[1:-1], epoch)
 
 
 def _rate(recipe: Recipe, epoch: float) -> float:
-    """The learning rate at a point of the run: half a cosine, or two (Loshchilov and Hutter, 2017)."""
-    first, begin, end = recipe.learning_rate, 0, min(recipe.restart or recipe.epochs, recipe.epochs)
-    if epoch >= end:
-        first, begin, end = recipe.restart_learning_rate, recipe.restart, recipe.epochs
+    """The learning rate at a point of the run: half a cosine for each stretch (Loshchilov and Hutter, 2017)."""
+    number = _stretch(recipe, epoch)
+    begin, end = _begins(recipe)[number : number + 2]
+    first = recipe.restarts[number - 1].learning_rate if number else recipe.learning_rate
     last = recipe.last_learning_rate or first
     return last + (first - last) * (1 + math.cos(math.pi * min(1, (epoch - begin) / (end - begin)))) / 2
 

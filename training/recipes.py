@@ -11,6 +11,15 @@ TUTORIAL_NOISE = 0.5
 
 
 @dataclass(frozen=True)
+class Restart:
+    """More epochs, the learning rate begun anew, and noise.HARD in the place of noise.EVEN."""
+
+    epochs: int
+    learning_rate: float
+    pages: int
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How one model is made: what `python -m training NAME` reads."""
 
@@ -25,9 +34,8 @@ class Recipe:
     learning_rate: float  # Adam's
     seed: int
     last_learning_rate: float | None = None  # to which it falls along a half cosine; None: it stays
-    restart: int = 0  # epochs after which the rate starts anew, and noise.HARD takes the place of noise.EVEN; 0: never
-    restart_learning_rate: float = 0.0
     pages: int = 0  # pages of digits drawn anew for every epoch, beside the digits themselves
+    restarts: tuple[Restart, ...] = ()
     averaging: float = 0.0  # of the weights, from part to part of an epoch: how much of the average so far is kept
     precision: str = "float32"  # of the training's arithmetic; what is exported is float32 always
 
@@ -83,14 +91,13 @@ RECIPES = {
             architecture=architectures.unet,
             hidden=(32, 64, 128),
             noise=None,
-            epochs=64,
+            epochs=36,
             batch=128,
             learning_rate=0.002,
             seed=1,
             last_learning_rate=1e-5,
-            restart=36,
-            restart_learning_rate=8e-4,
             pages=3000,
+            restarts=(Restart(epochs=28, learning_rate=8e-4, pages=3000), Restart(12, 6e-4, 9000)),
             averaging=0.9,
             precision="mixed_bfloat16",  # several times faster on processors that multiply it in hardware
         ),

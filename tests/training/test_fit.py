@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Pixels
 from training import fit
-from training.recipes import RECIPES
+from training.recipes import RECIPES, Restart
 
 RECIPE = dataclasses.replace(RECIPES["easy_dae"], epochs=3, batch=32)
 
@@ -58,17 +58,27 @@ def test_other_numbers_start_anew_and_so_does_what_is_forgotten(clean: Pixels, t
 
 
 def test_a_blind_recipe_trains_on_digits_and_pages_and_averages_its_weights(clean: Pixels, tmp_path: Path) -> None:
-    recipe = dataclasses.replace(RECIPES["unet_dae"], hidden=(4, 8, 8), epochs=2, pages=12, batch=16)
+    recipe = dataclasses.replace(RECIPES["unet_dae"], hidden=(4, 8, 8), epochs=2, restarts=(), pages=12, batch=16)
     once, again = (fit.fit(recipe, clean, tmp_path / name) for name in ("once", "again"))
     assert np.array_equal(weights(once), weights(again))
     assert once.compute_dtype == "float32"
     assert np.isfinite(weights(once)).all()
 
 
-def test_the_learning_rate_falls_along_half_a_cosine_and_again_after_a_restart() -> None:
-    recipe = dataclasses.replace(RECIPES["unet_dae"], epochs=30, restart=20)
-    rates = [fit._rate(recipe, epoch) for epoch in (0, 10, 20, 25, 30)]
-    assert rates == pytest.approx([0.002, 0.001005, 0.0008, 0.000405, 1e-5])
-    once = dataclasses.replace(recipe, restart=0)
-    assert [fit._rate(once, epoch) for epoch in (0, 15, 30)] == pytest.approx([0.002, 0.001005, 1e-5])
+def test_the_learning_rate_falls_along_half_a_cosine_and_again_after_each_restart() -> None:
+    restarts = (Restart(epochs=10, learning_rate=0.0008, pages=1), Restart(4, 0.0006, 1))
+    recipe = dataclasses.replace(RECIPES["unet_dae"], epochs=20, restarts=restarts)
+    rates = [fit._rate(recipe, epoch) for epoch in (0, 10, 20, 25, 30, 34)]
+    assert rates == pytest.approx([0.002, 0.001005, 0.0008, 0.000405, 0.0006, 1e-5])
+    once = dataclasses.replace(recipe, restarts=())
+    assert [fit._rate(once, epoch) for epoch in (0, 10, 20)] == pytest.approx([0.002, 0.001005, 1e-5])
     assert fit._rate(RECIPES["conv_dae"], 7) == RECIPES["conv_dae"].learning_rate
+
+
+def test_a_restart_has_its_own_noise_and_pages(clean: Pixels) -> None:
+    recipe = dataclasses.replace(RECIPES["unet_dae"], epochs=1, pages=6, restarts=(Restart(1, 0.001, pages=12),))
+    counts = [
+        sum(len(target) for _, target in fit._parts(recipe, clean, epoch, np.random.default_rng(0))) for epoch in (0, 1)
+    ]
+    assert counts == [len(clean) + 6, len(clean) + 12]
+    assert [fit._stretch(recipe, epoch) for epoch in (0, 1)] == [0, 1]

@@ -1,0 +1,48 @@
+"""The sheet's figures and the file that keeps them, docs/quality.csv."""
+
+import csv
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+FILE = DOCS / "quality.csv"
+INPUT, CLEAN = "input", "clean"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """How near a method comes to the clean pictures, on the mean over them."""
+
+    pictures: str
+    noise: str
+    level: float
+    method: str
+    value: float | None  # of a classical method's number, where it is best
+    psnr: float  # dB
+    ssim: float
+    loss: float  # cross-entropy, nats per pixel
+
+    @property
+    def key(self) -> tuple[str, str, float, str]:
+        """What it is a figure of."""
+        return self.pictures, self.noise, self.level, self.method
+
+
+def read() -> list[Figure]:
+    """The committed figures."""
+    with FILE.open(encoding="utf-8", newline="") as file:
+        return [_figure(line) for line in csv.DictReader(file)]
+
+
+def write(figures: list[Figure]) -> None:
+    """Puts the figures where `read` finds them."""
+    with FILE.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(field.name for field in fields(Figure))
+        writer.writerows(astuple(figure) for figure in figures)
+
+
+def _figure(line: dict[str, str]) -> Figure:
+    value = float(line["value"]) if line["value"] else None
+    measured = (float(line[name]) for name in ("psnr", "ssim", "loss"))
+    return Figure(line["pictures"], line["noise"], float(line["level"]), line["method"], value, *measured)
