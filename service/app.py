@@ -41,11 +41,8 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.Late: HTTPStatus.GATEWAY_TIMEOUT,
 }
 RETRY_AFTER_S = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.TOO_MANY_REQUESTS: "1"}
-UNREAD = (
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.REQUEST_TIMEOUT,
-)  # what follows on the connection is no request
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+HUNG_UP = 499  # by the caller, as nginx has it
 OTHER = "other"  # where a path is none of ours: a label for each would have no end
 LOGGED = {"x-model": "model", "x-execution-provider": "provider", "server-timing": "stages"}
 Handler = Callable[[Request], Awaitable[Response]]
@@ -134,9 +131,7 @@ class App(FastAPI):
             return
         start = time.perf_counter()
         request = Request(scope, receive, send)
-        request_id = request.headers.get("x-request-id", "")
-        if not REQUEST_ID.fullmatch(request_id):
-            request_id = os.urandom(16).hex()
+        request_id = request_id_of(request.headers.get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
         service: routes.Service = self.state.service
         tag = [(b"x-request-id", request_id.encode())]
@@ -169,7 +164,7 @@ class App(FastAPI):
         spent = time.perf_counter() - start
         metrics.answered(route, status, spent)
         if self.state.service.settings.log_requests:
-            told = {"request_id": request_id, "route": route, "status": status, "ms": round(1000 * spent, 3)}
+            told = {"request_id": request_id, "route": route, "status": int(status), "ms": round(1000 * spent, 3)}
             told |= {word: headers[name] for name, word in LOGGED.items() if name in headers}
             requests_log.info("answered", extra=told)
 
@@ -195,10 +190,18 @@ class App(FastAPI):
         except errors.SetupError as error:
             log.error("The models stay as they were. %s", error)  # noqa: TRY400  # the sentence says it all
             return
+        except Exception:
+            log.exception("The models stay as they were.")
+            return
         metrics.serves(_told_of(service.denoisers), no_more=before - _told_of(service.denoisers))
         service.batcher = Batcher(service.settings.deadline_seconds)  # the old one finishes what waits in it
         _describe_models(self)
         log.info("The models have been loaded anew: %s", ", ".join(service.denoisers))
+
+
+def request_id_of(sent: str) -> str:
+    """The caller's own id for a request where it is a plain token, else a new one."""
+    return sent if REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()
 
 
 def _check_key(request: Request, keys: Sequence[SecretStr]) -> None:
@@ -257,7 +260,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=HTTPStatus.BAD_REQUEST)  # the caller hung up while sending: nobody reads this
+    return Response(status_code=HUNG_UP)  # nobody reads this but the log
 
 
 async def _fault(request: Request, _error: Exception) -> Response:

@@ -55,7 +55,8 @@ class Batcher:
     def __init__(self, deadline_s: float) -> None:
         """Pictures that have waited longer than `deadline_s` are not run any more."""
         self.deadline_s = deadline_s
-        self._lines: dict[tuple[str, tuple[int, ...]], _Line] = {}
+        self._lines: dict[tuple[Denoiser, tuple[int, ...]], _Line] = {}
+        self._busy: dict[tuple[Denoiser, tuple[int, ...]], _Line] = {}  # those in which something waits
         self._scheduled = False
 
     def run(self, model: Denoiser, pixels: Pixels) -> "asyncio.Future[Ran]":
@@ -64,10 +65,11 @@ class Batcher:
         The future raises Late when the deadline passed first.
         """
         loop = asyncio.get_running_loop()
-        key = model.sha256, pixels.shape
+        key = model, pixels.shape
         line = self._lines.get(key)
         if line is None:
             line = self._lines[key] = _Line(model, FIRST_GUESS_S * pixels.size)
+        self._busy[key] = line
         answer: asyncio.Future[Ran] = loop.create_future()
         line.waiting.append(_Waiting(pixels, answer, time.perf_counter()))
         if not self._scheduled:
@@ -77,18 +79,20 @@ class Batcher:
 
     def expected_wait_s(self) -> float:
         """How long a picture that comes now will wait, about."""
-        return sum(len(line.waiting) * line.seconds for line in self._lines.values())
+        return sum(len(line.waiting) * line.seconds for line in self._busy.values())
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        lines = [line for line in self._lines.values() if line.waiting]
-        line = min(lines, key=lambda line: line.waiting[0].since)
-        batch = self._batch(line)
-        if batch:
-            _run(line, batch)
-        metrics.waiting("small", sum(len(line.waiting) for line in lines))
-        self._scheduled = len(lines) > 1 or bool(line.waiting)
-        if self._scheduled:
-            loop.call_soon(self._turn, loop)
+        key, line = min(self._busy.items(), key=lambda item: item[1].waiting[0].since)
+        try:
+            if batch := self._batch(line):
+                _run(line, batch)
+        finally:
+            if not line.waiting:
+                del self._busy[key]
+            self._scheduled = bool(self._busy)
+            if self._scheduled:
+                loop.call_soon(self._turn, loop)
+        metrics.waiting("small", sum(len(line.waiting) for line in self._busy.values()))
 
     def _batch(self, line: _Line) -> list[_Waiting]:
         """The next pictures of a line, as many as fit into a turn."""
@@ -113,19 +117,19 @@ def _run(line: _Line, batch: list[_Waiting]) -> None:
     start = time.perf_counter()
     try:
         restored = line.model(np.stack([picture.pixels for picture in batch])[..., np.newaxis])
+        spent = time.perf_counter() - start
+        codes = [None] * len(batch) if restored.code is None else restored.code
+        for picture, pixels, code in zip(batch, restored.pixels[..., 0], codes, strict=True):
+            picture.answer.set_result(Ran(pixels, code, start - picture.since, spent, len(batch)))
     except Exception as error:  # whatever a runtime raises goes to the picture that it is about
-        if len(batch) == 1:
-            batch[0].answer.set_exception(error)
-        else:
+        if len(batch) > 1:
             for picture in batch:
                 _run(line, [picture])
+        else:
+            batch[0].answer.set_exception(error)
         return
-    spent = time.perf_counter() - start
-    metrics.ran(line.model.name, len(batch))
     line.seconds = INERTIA * line.seconds + (1 - INERTIA) * spent / len(batch)
-    codes = [None] * len(batch) if restored.code is None else restored.code
-    for picture, pixels, code in zip(batch, restored.pixels[..., 0], codes, strict=True):
-        picture.answer.set_result(Ran(pixels, code, start - picture.since, spent, len(batch)))
+    metrics.ran(line.model.name, len(batch))
 
 
 class Gate:
@@ -147,12 +151,19 @@ class Gate:
         return _Inside(self, count)
 
 
-class _Inside(NamedTuple):
+@dataclass(slots=True)
+class _Inside:
     gate: Gate
     much: int
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "_Inside":
         self.gate.inside += self.much
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.gate.inside -= self.much
+
+    def shrink(self, much: int) -> None:
+        """It turned out to be no more than this."""
+        self.gate.inside += much - self.much
+        self.much = much

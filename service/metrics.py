@@ -23,7 +23,9 @@ _stages = Histogram("denoise_stage_seconds", "Time by stage: decode, queue, infe
 _batches = Histogram("denoise_batch_pictures", "Runs, and the pictures in each", ["model"], buckets=PICTURES)
 _refusals = Counter("denoise_refusals_total", "Requests that were not answered with a picture", ["reason"])
 _waiting = Gauge("denoise_waiting_pictures", "Pictures that wait for their turn", ["size"], multiprocess_mode="livesum")
-_models = Gauge("denoise_model_info", "Models served, 1 each", ["model", "sha256", "provider"], multiprocess_mode="max")
+_models = Gauge(
+    "denoise_model_info", "Models served, 1 each", ["model", "sha256", "provider"], multiprocess_mode="livemax"
+)
 
 
 _request = lru_cache(_requests.labels)  # finding the one with these labels takes longer than counting
@@ -71,7 +73,10 @@ def exposition(accept: str) -> tuple[bytes, str]:
     if FOLDER in os.environ:
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    encode, media_type = choose_encoder(accept)
+    try:
+        encode, media_type = choose_encoder(accept)
+    except Exception:  # it trips over versions that are none
+        encode, media_type = choose_encoder("")
     return encode(registry), media_type
 
 

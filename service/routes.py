@@ -32,6 +32,17 @@ ANSWERS = (JSON, "image/webp", "image/png")  # of equally welcome ones the last 
 SMALL_BODY = 16 * 1024  # bytes: up to here a body may hold a picture that takes less time than handing it to a thread
 SMALL_PICTURE = 64 * 64  # pixels
 LONG_WAIT_S = 0.1  # from there it pays to look whether the caller is still there
+LIMITS = {
+    "max_body_bytes",
+    "max_pixels",
+    "queue",
+    "queue_bytes",
+    "deadline_seconds",
+    "upload_seconds",
+    "idle_seconds",
+    "max_header_bytes",
+    "max_connections",
+}
 INVERTED = {"auto": None, "true": True, "false": False}
 
 
@@ -170,10 +181,11 @@ async def _answer(request: Request, parameters: Parameters, task: Task) -> Respo
     settings = service.settings
     media_type = _accepted(request.headers.getlist("accept"))
     size = bodies.announced(request, settings.max_body_bytes)
-    with service.bodies.admit(size if size > SMALL_BODY else 0):
+    with service.bodies.admit(size if size > SMALL_BODY else 0) as held:
         content, parameters = await bodies.read(request, parameters, settings.max_body_bytes)
+        held.shrink(min(held.much, len(content)))
         model = _model(service, parameters.model, task)
-        with service.pictures.admit(1):
+        with service.pictures.admit():
             stages = Stages()
             try:
                 sent = images.decode(content, SMALL_PICTURE) if len(content) <= SMALL_BODY else None
@@ -387,7 +399,7 @@ async def info(request: Request) -> dict[str, Any]:
         "device": settings.device,
         "providers": {model.name: model.provider for model in service.denoisers.values()},
         "threads": settings.threads,
-        "limits": {"max_body_bytes": settings.max_body_bytes, "max_pixels": settings.max_pixels},
+        "limits": settings.model_dump(include=LIMITS),
         "uptime_seconds": round(time.monotonic() - service.started, 3),
         "self_check": {
             "tolerance": denoiser.PROBE_TOLERANCE,
@@ -396,12 +408,14 @@ async def info(request: Request) -> dict[str, Any]:
     }
 
 
+@service_api.head("/livez", include_in_schema=False)
 @service_api.get("/livez", summary="Is the process alive?")
 async def livez() -> dict[str, bool]:
     """200 while the process can answer."""
     return {"live": True}
 
 
+@service_api.head("/readyz", include_in_schema=False)
 @service_api.get("/readyz", summary="Should it get requests?", responses=_problems({503: "It is about to stop."}))
 async def readyz(request: Request) -> dict[str, bool]:
     """200 when every model has loaded and passed its self-check; 503 while draining. Before that nothing listens."""

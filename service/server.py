@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import enum
 import gc
 import json
 import logging
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -22,24 +24,33 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service import denoiser, logs, metrics
-from service.app import App, create_app, problem
+from service.app import App, create_app, problem, request_id_of
 from service.errors import SetupError
 from service.routes import PROBLEM, Service
 from service.settings import Settings, cpus
 
 SHUTDOWN_S = 10  # that requests still running get to finish, once nothing new is taken
 MOST_ON_A_GPU = 4  # workers: each keeps its own copy of CUDA's state there
+LOOKED_AT_S = 20.0  # four times in so long, or oftener, a connection is looked at
 BACKLOG = 2048  # connections that wait to be accepted
 LEAST_LIFE_S = 1.0  # a worker that ends sooner is replaced only after as long
 
 log = logging.getLogger("service")
 
 
+class Stage(enum.Enum):
+    """Of a request, what a connection is to bring next."""
+
+    NOTHING = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+
+
 class Protocol(HttpToolsProtocol):
-    """Uvicorn's HTTP, but connections, the size of headers and the time that they take are bounded."""
+    """Uvicorn's HTTP, but connections, headers, and the time that all of it takes are bounded."""
 
     service: Service  # set before the first connection
 
@@ -47,60 +58,120 @@ class Protocol(HttpToolsProtocol):
         """Called once per connection."""
         super().connection_made(transport)
         settings = self.service.settings
-        self._head_bytes = 0
-        self._in_head = True
-        self._patience = self.loop.call_later(settings.idle_seconds, transport.close)
+        self._stage = Stage.NOTHING
+        self._since = self.loop.time()  # nothing has gone on
+        self._silent_bytes = 0  # that came and were neither a whole head nor part of a body
+        self._unread_since: float | None = None  # what is sent is not being read
+        self._unanswered: deque[RequestResponseCycle] = deque()
+        self._pause = min(settings.idle_seconds, settings.upload_seconds, LOOKED_AT_S) / 4
+        self._look_again = self.loop.call_later(self._pause, self._look)
         if len(self.connections) > settings.max_connections:
             self._refuse(
-                HTTPStatus.SERVICE_UNAVAILABLE, f"{settings.max_connections:,} connections are open; no more are."
+                HTTPStatus.SERVICE_UNAVAILABLE, f"{settings.max_connections:,} connections are open; no more are taken."
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called when it is over."""
-        self._patience.cancel()
+        self._look_again.cancel()
         super().connection_lost(exc)
+        for cycle in self._unanswered:  # uvicorn tells the last one only
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _look(self) -> None:
+        """Ends what has taken too long."""
+        self._look_again = self.loop.call_later(self._pause, self._look)
+        settings, now = self.service.settings, self.loop.time()
+        spent = now - self._since
+        if self._unread_since is not None or self.transport.is_closing():
+            if now - (self._unread_since or self._since) > settings.idle_seconds:
+                self.transport.abort()
+        elif self._stage is Stage.BODY and len(self._unanswered) <= 1:
+            if spent > settings.upload_seconds:
+                if self._unanswered:
+                    self._refuse(
+                        HTTPStatus.REQUEST_TIMEOUT, f"The body did not come within {settings.upload_seconds:g} s."
+                    )
+                else:  # it was answered without its body
+                    self.transport.close()
+        elif self._unanswered:
+            self._since = now  # it is the service's turn
+        elif spent > settings.idle_seconds:
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Called with what has come."""
+        self._silent_bytes += len(data)
         super().data_received(data)
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > self.service.settings.max_header_bytes and not self.transport.is_closing():
-                most = self.service.settings.max_header_bytes
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers have more than {most:,} bytes.")
+        most = self.service.settings.max_header_bytes
+        if self._silent_bytes > most and not self.transport.is_closing():
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers have more than {most:,} bytes.")
 
     def on_message_begin(self) -> None:
         """Called with the first byte of a request."""
         super().on_message_begin()
-        self._in_head = True
-        self._head_bytes = 0
-        self._patience.cancel()
-        self._patience = self.loop.call_later(self.service.settings.idle_seconds, self.transport.close)
+        self._stage, self._since, self._silent_bytes = Stage.HEAD, self.loop.time(), 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called with each header, and with what comes like one after a body in chunks, which means nothing here."""
+        if self._stage is Stage.HEAD:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Called when all of its headers are there."""
-        self._in_head = False
-        self._patience.cancel()
-        self._patience = self.loop.call_later(self.service.settings.upload_seconds, self._lose_patience)
+        self._stage, self._since, self._silent_bytes = Stage.BODY, self.loop.time(), 0
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            self._unanswered.append(self.cycle)
+
+    def on_body(self, body: bytes) -> None:
+        """Called with each part of its body."""
+        self._silent_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Called when all of its body is there."""
-        self._patience.cancel()
+        self._stage = Stage.NOTHING
         super().on_message_complete()
 
-    def _lose_patience(self) -> None:
-        seconds = self.service.settings.upload_seconds
-        self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"The body did not come within {seconds:g} s.")
+    def on_response_complete(self) -> None:
+        """Called when a request has its answer."""
+        self._unanswered.popleft()
+        self._since = self.loop.time()
+        super().on_response_complete()
+        if self._stage is Stage.BODY and self.expect_100_continue and not self.transport.is_closing():
+            self.transport.close()  # the caller may not send it any more: what comes next could be either
+
+    def pause_writing(self) -> None:
+        """Called when what is sent is not read."""
+        self._unread_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Called when it is."""
+        self._unread_since = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Called with what is no HTTP."""
+        self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
-        """Answers what never became a request that FastAPI saw whole, and hangs up."""
+        """Answers the request that is coming in, before or instead of the app, and hangs up."""
+        if len(self._unanswered) > (self._stage is Stage.BODY):  # not before an earlier one has its answer
+            self._unanswered[-1].keep_alive = False
+            self.flow.pause_reading()
+            return
+        known = dict(self.headers or ()) if self._stage is Stage.BODY else {}
+        path = self.scope["path"] if self._stage is Stage.BODY else ""
+        request_id = request_id_of(known.get(b"x-request-id", b"").decode("latin-1"))
         metrics.refused(status.phrase.title().replace(" ", ""))
-        request_id = os.urandom(16).hex()
-        body = json.dumps(problem(status, sentence, "", request_id)).encode()
+        body = json.dumps(problem(status, sentence, path, request_id)).encode()
+        retry = "retry-after: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
         head = (
             f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM}\r\ncontent-length: {len(body)}\r\n"
-            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+            f"x-request-id: {request_id}\r\n{retry}connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
@@ -149,6 +220,7 @@ def serve(settings: Settings) -> None:
     settings = settings.model_copy(update={"workers": settings.workers or workers()})
     listeners = _listeners(settings)
     if len(listeners) == 1:
+        _wait_for_hangups()
         _work(settings, listeners[0])
     else:
         Workers(settings, listeners).run()
@@ -165,6 +237,7 @@ class Workers:
         self.processes: dict[int, SpawnProcess] = {}  # by the number of their socket
         self.born: dict[int, float] = {}
         self.lifelines: dict[int, Connection] = {}  # closed when this process ends
+        self.serving: set[int] = set()  # of which that is known
         self.stopping = False
 
     def run(self) -> None:
@@ -177,38 +250,52 @@ class Workers:
             self._run(Path(counts))
 
     def _run(self, counts: Path) -> None:
-        self._start(0, first=True)  # a fault in the set-up is told once
+        self._start(0)
+        failure = self._told(0)  # a fault in the set-up is told once
+        if failure is not None:
+            raise SetupError(failure)
+        self.serving.add(0)
         for number in range(1, len(self.listeners)):
-            if not self.stopping:
-                self._start(number)
+            self._start(number)
         while self.processes:
             wait([process.sentinel for process in self.processes.values()])
             for number, process in list(self.processes.items()):
-                if process.is_alive():
-                    continue
-                del self.processes[number]
-                metrics.ended(process.pid or 0, counts)
-                if not self.stopping:
-                    log.error("Worker %d ended with %s and is replaced.", process.pid, process.exitcode)
-                    time.sleep(max(0, self.born[number] + LEAST_LIFE_S - time.monotonic()))
-                    self._start(number)
+                if not process.is_alive():
+                    del self.processes[number]
+                    metrics.ended(process.pid or 0, counts)
+                    self._replace(number, process)
 
-    def _start(self, number: int, first: bool = False) -> None:
+    def _replace(self, number: int, process: SpawnProcess) -> None:
+        if self.stopping:
+            return
+        log.error("Worker %d ended with %s and is replaced.", process.pid, process.exitcode)
+        if number not in self.serving and self._told(number) is not None:
+            # It never served: until one does, no connection may wait for it.
+            self.listeners[number].close()
+            self.listeners[number] = _bound(self.settings, self.listeners[number - 1].getsockname()[1])
+        time.sleep(max(0, self.born[number] + LEAST_LIFE_S - time.monotonic()))
+        self._start(number)
+
+    def _start(self, number: int) -> None:
+        if self.stopping:
+            return
         spawn = multiprocessing.get_context("spawn")
         ours, theirs = spawn.Pipe()
-        process = spawn.Process(target=_worker, args=(self.settings, self.listeners[number], theirs, first))
+        process = spawn.Process(target=_worker, args=(self.settings, self.listeners[number], theirs, number == 0))
         process.start()
         theirs.close()
-        self.processes[number], self.born[number] = process, time.monotonic()
-        if first:
-            try:
-                failure = ours.recv()
-            except EOFError:
-                failure = "The first worker ended while it started."
-            if failure:
-                process.join()
-                raise SetupError(failure)
-        self.lifelines[number] = ours
+        self.serving.discard(number)
+        self.processes[number], self.born[number], self.lifelines[number] = process, time.monotonic(), ours
+        if self.stopping:  # told while it was being made
+            process.terminate()
+
+    def _told(self, number: int) -> str | None:
+        """What a worker says once it has started: None when it serves, else why it does not."""
+        try:
+            told: str | None = self.lifelines[number].recv()
+        except EOFError:
+            return None if self.stopping else "A worker ended while it started."
+        return told
 
     def _hand_on(self, sig: int, _frame: FrameType | None) -> None:
         if sig != getattr(signal, "SIGHUP", None):
@@ -227,14 +314,21 @@ def workers() -> int:
     return min(cpus(), MOST_ON_A_GPU) if denoiser.CUDA in denoiser.providers() else cpus()
 
 
-def _worker(settings: Settings, listener: socket.socket, parent: Connection, first: bool) -> None:
+def _worker(settings: Settings, listener: socket.socket, parent: Connection, greet: bool) -> None:
+    _wait_for_hangups()
     os.setpgrp()  # Ctrl-C reaches the parent alone, which hands it on
     try:
-        _work(settings, listener, parent, greet=first)
+        _work(settings, listener, parent, greet)
     except SetupError as error:
-        if first:
-            parent.send(str(error))
-        sys.exit(str(error))
+        log.error("A worker cannot start. %s", error)  # noqa: TRY400  # the sentence says it all
+        parent.send(str(error))
+        sys.exit(1)
+
+
+def _wait_for_hangups() -> None:
+    """Until the server has its own way with SIGHUP, it must not end the process."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _work(settings: Settings, listener: socket.socket, parent: Connection | None = None, greet: bool = True) -> None:
@@ -260,8 +354,7 @@ def _work(settings: Settings, listener: socket.socket, parent: Connection | None
     gc.freeze()  # what lives as long as the process need not be looked at again and again
     server = Server(config, app)
     if parent:
-        if greet:
-            parent.send(None)
+        parent.send(None)
         threading.Thread(target=_outlive, args=(parent, server), daemon=True).start()
     server.run(sockets=[listener])
 
@@ -285,14 +378,18 @@ def _listeners(settings: Settings) -> list[socket.socket]:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((settings.host, port))
         for _ in range(settings.workers):
-            listener = socket.socket(family)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if settings.workers > 1:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            listener.bind((settings.host, port))
-            port = listener.getsockname()[1]
-            listeners.append(listener)
+            listeners.append(_bound(settings, port))
+            port = listeners[0].getsockname()[1]
     return listeners
+
+
+def _bound(settings: Settings, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings.workers != 1:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((settings.host, port))
+    return listener
 
 
 @contextmanager

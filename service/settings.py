@@ -78,13 +78,14 @@ class Settings(BaseSettings):
     @field_validator("api_keys", mode="before")
     @classmethod
     def _separated(cls, value: object) -> object:
-        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+        return tuple(key.strip() for key in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("api_keys")
     @classmethod
     def _sendable(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if not all(key.get_secret_value().isascii() and key.get_secret_value().isprintable() for key in keys):
-            raise ValueError("a key is made of printable ASCII characters")
+        told = [key.get_secret_value() for key in keys]
+        if not all(key and key.isascii() and key.isprintable() for key in told):
+            raise ValueError("a key is made of printable ASCII characters, at least one")
         return keys
 
 

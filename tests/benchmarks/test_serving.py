@@ -20,7 +20,9 @@ def test_the_table_has_ratios_and_efficiencies() -> None:
     }
     alone = {"conv_dae": Alone({1: 2000, 8: 2500}, decode_us=30, encode_us=20)}
     text = "\n".join(serving.report(medians, alone, rounds=3))
-    assert "| this service, conv_dae | 1,500 | 1.50 | 1.50 | 2.50 | 800 | 0.61 |" in text  # (40 + 30 + 400 + 20) / 800
+    assert (
+        "| this service, conv_dae | 1,500 | 1.50 | 1.50 | 2.50 | 800 | 0.61 |  |" in text
+    )  # (40 + 30 + 400 + 20) / 800
 
 
 def test_every_stack_is_sent_what_it_takes() -> None:

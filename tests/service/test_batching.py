@@ -99,4 +99,7 @@ def test_a_gate_lets_in_what_has_room() -> None:
         pass
     with gate.admit(4), gate.admit(6):
         assert gate.inside == 10
+    with gate.admit(8) as held:
+        held.shrink(3)
+        assert gate.inside == 3
     assert gate.inside == 0

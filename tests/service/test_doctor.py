@@ -21,9 +21,13 @@ def test_it_tells_what_the_models_run_on() -> None:
         assert word in told.stdout
     if CUDA not in providers():
         assert "CUDAExecutionProvider: no" in told.stdout
-    assert told.stdout.endswith(
-        "With DENOISE_DEVICE=cpu the models run on CPUExecutionProvider.\n".replace("W", "w", 1)
-    )
+    assert "All is well. With DENOISE_DEVICE=cpu: basic_ae on CPUExecutionProvider, " in told.stdout
+
+
+def test_it_fails_when_the_default_is_no_model() -> None:
+    told = doctor(DENOISE_DEFAULT_MODEL="best")
+    assert told.returncode == 1
+    assert "DENOISE_DEFAULT_MODEL=best is no model" in told.stderr
 
 
 def test_it_fails_when_the_gpu_that_was_asked_for_is_not_there() -> None:
@@ -31,7 +35,7 @@ def test_it_fails_when_the_gpu_that_was_asked_for_is_not_there() -> None:
         return
     told = doctor(DENOISE_DEVICE="cuda")
     assert told.returncode == 1
-    assert told.stderr == "The service cannot start. DENOISE_DEVICE=cuda, but the models do not run on a GPU here.\n"
+    assert "DENOISE_DEVICE=cuda, but the onnxruntime installed here is built without CUDA" in told.stderr
 
 
 def test_it_fails_when_a_model_does_not_hold(tmp_path: Path) -> None:

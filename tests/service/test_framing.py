@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from scipy import ndimage
 
 from service import framing
 from tests.conftest import Pixels
@@ -165,3 +166,13 @@ def test_blank_pictures_of_any_shape_come_back_blank(shape: tuple[int, int], val
     assert framed.shape == SIZE
     assert np.isfinite(framed).all()
     assert framing.restore(framed, frame).shape == shape
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.45, 0.6])
+def test_pieces_are_those_that_hang_together(share: float) -> None:
+    mask = np.random.default_rng(3).random((40, 60)) < share
+    expected, count = ndimage.label(mask, np.ones((3, 3)))
+    pieces = framing._pieces(mask)
+    assert len(np.unique(pieces[mask])) == count
+    assert len(np.unique(np.stack([pieces[mask], expected[mask]]), axis=1).T) == count
+    assert not pieces[~mask].any()

@@ -47,13 +47,15 @@ def large_page() -> bytes:
     return content.getvalue()
 
 
-def raw(url: str, content: bytes, read_s: float = PATIENCE_S) -> bytes:
-    """All that the server says to these bytes until it closes the connection."""
+def raw(url: str, *parts: bytes) -> bytes:
+    """All that the server says to these bytes, sent with pauses between them, until it closes the connection."""
     host, port = url.removeprefix("http://").split(":")
     said = b""
-    with socket.create_connection((host, int(port)), timeout=read_s) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.sendall(content)
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(0.1)
         with contextlib.suppress(ConnectionResetError):
             while chunk := connection.recv(65536):
                 said += chunk
@@ -121,11 +123,64 @@ def test_headers_without_end_are_refused(start: Start) -> None:
     assert b"more than 10,000 bytes" in said
 
 
+LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNKED = b"POST /denoise HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+
+
+def test_what_comes_after_a_body_in_chunks_is_bounded_and_means_nothing(start: Start) -> None:
+    _, url = start(DENOISE_MAX_HEADER_BYTES="10000", DENOISE_IDLE_SECONDS="0.5")
+    assert raw(url, CHUNKED + b"X: " + b"x" * 1_000_000).startswith(b"HTTP/1.1 431 ")
+    assert b"x-request-id: late" not in raw(url, CHUNKED + b"X-Request-ID: late\r\n\r\n")
+
+
+def test_the_end_of_a_body_and_the_start_of_a_head_may_come_together(start: Start) -> None:
+    _, url = start(DENOISE_MAX_HEADER_BYTES="10000", DENOISE_IDLE_SECONDS="0.5")
+    body = b"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000)
+    said = raw(url, body + LIVEZ[:20], LIVEZ[20:])
+    assert said.startswith(b"HTTP/1.1 415 ")
+    assert said.count(b"HTTP/1.1 200 ") == 1
+    assert raw(url, LIVEZ * 2500 + LIVEZ[:20], LIVEZ[20:]).count(b"HTTP/1.1 200 ") == 2501
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", b"hello"),
+        (b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",),
+        (LIVEZ, b"\r\n"),
+    ],
+    ids=["body after the answer", "no body after the answer", "empty line after the answer"],
+)
+def test_a_connection_that_is_silent_after_its_answer_is_closed(start: Start, parts: tuple[bytes, ...]) -> None:
+    _, url = start(DENOISE_IDLE_SECONDS="0.5", DENOISE_UPLOAD_SECONDS="0.5")
+    began = time.monotonic()
+    said = raw(url, *parts)
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert time.monotonic() - began < PATIENCE_S / 2
+
+
+def test_an_upload_behind_a_request_that_takes_long_takes_nothing_from_it(start: Start) -> None:
+    _, url = start(DENOISE_UPLOAD_SECONDS="0.3")
+    page = large_page()
+    first = b"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(page) + page
+    said = raw(url, first, b"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
+    assert said.startswith(b"HTTP/1.1 200 ")
+
+
+def test_what_is_no_http_is_a_problem_as_well(start: Start) -> None:
+    _, url = start()
+    said = raw(url, b"nonsense\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in said
+
+
 def test_more_connections_than_allowed_are_refused(start: Start) -> None:
     _, url = start(DENOISE_MAX_CONNECTIONS="2")
     with httpx2.Client() as one, httpx2.Client() as two:
         assert one.get(f"{url}/livez").status_code == two.get(f"{url}/livez").status_code == 200
-        assert raw(url, b"").startswith(b"HTTP/1.1 503 ")
+        refused = raw(url)
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1\r\n" in refused
         assert one.get(f"{url}/livez").status_code == 200
 
 
@@ -152,6 +207,22 @@ def test_all_workers_serve_and_one_that_is_killed_is_replaced(start: Start) -> N
     assert set(workers(server, 2)) != set(before)
     assert "is replaced" in server.ended(signal.SIGTERM)
     assert server.process.returncode == 0
+
+
+def test_no_connection_waits_for_a_worker_that_cannot_start(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "copy.onnx"
+    path.write_bytes(tiny_model())
+    server, url = start(DENOISE_WORKERS="2", DENOISE_MODELS=str(tmp_path))
+    first = workers(server, 2)[0]
+    time.sleep(3)  # both have read it
+    path.write_bytes(b"broken")
+    os.kill(first, signal.SIGKILL)
+    time.sleep(4)  # its successor has failed
+    for _ in range(20):
+        assert httpx2.post(f"{url}/denoise", content=SEVEN, timeout=2).status_code == 200
+    path.write_bytes(tiny_model())
+    workers(server, 2)
+    assert "A worker cannot start." in server.ended(signal.SIGTERM)
 
 
 def test_workers_end_with_their_parent(start: Start) -> None:

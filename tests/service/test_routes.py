@@ -310,13 +310,16 @@ def test_info_tells_what_runs(real: TestClient) -> None:
     info = real.get("/info").json()
     assert info["device"] == "auto"
     assert info["providers"]["conv_dae"] == "CPUExecutionProvider"
-    assert info["limits"] == {"max_body_bytes": 8 * 1024 * 1024, "max_pixels": 16_000_000}
+    assert info["limits"]["max_body_bytes"] == 8 * 1024 * 1024
+    assert info["limits"]["max_pixels"] == 16_000_000
+    assert info["limits"]["queue"] == 256
     assert max(info["self_check"]["differences"].values()) <= info["self_check"]["tolerance"]
 
 
 def test_probes_answer(tiny: TestClient) -> None:
     assert tiny.get("/livez").json() == {"live": True}
     assert tiny.get("/readyz").json() == {"ready": True}
+    assert tiny.head("/livez").status_code == tiny.head("/readyz").status_code == 200
 
 
 def test_openapi_lists_the_models_and_bodies(real: TestClient) -> None:

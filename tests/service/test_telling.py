@@ -49,6 +49,13 @@ def test_metrics_of_two_workers_agree_with_what_was_sent() -> None:
         server.ended(signal.SIGTERM)
 
 
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", "text/plain;version=x", "*/*", ""])
+def test_metrics_are_told_whatever_is_accepted(tiny: TestClient, accept: str) -> None:
+    answer = tiny.get("/metrics", headers={"Accept": accept})
+    assert answer.status_code == 200
+    assert "denoise_model_info" in answer.text
+
+
 def test_paths_that_are_none_of_ours_share_a_label(tiny: TestClient) -> None:
     tiny.get("/nowhere-in-particular")
     text = tiny.get("/metrics").text
@@ -76,8 +83,9 @@ def test_a_key_is_needed_where_keys_are_set(sent: str, status: int) -> None:
         assert client.get("/openapi.json").json()["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
 
 
-def test_a_key_that_cannot_be_sent_is_refused_without_being_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DENOISE_API_KEYS", f"{KEY}é")
+@pytest.mark.parametrize("keys", [f"{KEY}é", f"{KEY},", ","])
+def test_a_key_that_cannot_be_sent_is_refused_without_being_told(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    monkeypatch.setenv("DENOISE_API_KEYS", keys)
     with pytest.raises(SetupError, match=r"DENOISE_API_KEYS cannot be used: .*printable ASCII") as refused:
         read()
     assert KEY not in str(refused.value)
