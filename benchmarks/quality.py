@@ -1,7 +1,8 @@
 """`python -m benchmarks.quality`: how good every model and every classical denoiser is, on every kind of noise.
 
-Writes docs/quality.csv, and from it docs/quality.md and its plots. The classical denoisers take most of the half hour:
-`--models` measures the models alone again, `--quick` a part of them and whether docs/quality.csv still holds.
+Writes docs/quality.csv, and from it docs/quality.md and its plots. The classical denoisers, BM3D above all, take most
+of the half hour: `--keep-bm3d` measures the others again, `--models` the models alone, `--quick` a part of them and
+whether docs/quality.csv still holds.
 """
 
 import argparse
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures what the arguments ask for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("--models", action="store_true", help="the models alone; what is classical stays as it was")
+    parser.add_argument("--keep-bm3d", action="store_true", help="BM3D alone stays as it was")
     parser.add_argument("--quick", action="store_true", help="check a part, write nothing")
     options = parser.parse_args(arguments)
     models = denoiser.load(ROOT / "models", "cpu", threads=1)
@@ -67,10 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.quick:
         _check(measured)
         return
-    if options.models:
-        measured += [figure for figure in figures.read() if figure.method in METHODS]
-    else:
-        measured += _by_classical(tasks)
+    kept = list(METHODS) if options.models else ["BM3D"] if options.keep_bm3d else []
+    measured += [figure for figure in figures.read() if figure.method in kept] if kept else []
+    measured += _by_classical(tasks, [name for name in METHODS if name not in kept])
     places = {(task.pictures, task.noise, task.level): place for place, task in enumerate(tasks)}
     order = [INPUT, *METHODS, *models]
     measured.sort(key=lambda figure: (places[figure.key[:3]], order.index(figure.method)))
@@ -134,10 +135,12 @@ def _by_service(model: Denoiser, noisy: Pixels) -> Pixels:
     return 1 - framing.restore(answer, frame)
 
 
-def _by_classical(tasks: list[Task]) -> Iterator[Figure]:
+def _by_classical(tasks: list[Task], methods: list[str]) -> Iterator[Figure]:
     """The classical denoisers, each tuned on the very pictures; the slowest first, so that no process idles at last."""
-    todo = [(task, name) for task in tasks if task.noise != CLEAN for name in METHODS]
+    todo = [(task, name) for task in tasks if task.noise != CLEAN for name in methods]
     todo.sort(key=lambda work: (work[1] == "BM3D", work[0].clean.size), reverse=True)
+    if not todo:
+        return
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
         for (task, name), (value, answer) in zip(todo, pool.map(_tuned, *zip(*todo, strict=True)), strict=True):
             print(f"{task.pictures}, {task.noise} {task.level}: {name} at {value}", flush=True)

@@ -37,12 +37,13 @@ def test_the_default_model_is_better_than_its_input_and_than_every_classical_met
         assert psnr[sheet.BEST] > max(psnr[method] for method in METHODS), key
 
 
+@pytest.mark.parametrize("climb", [False, True])
 @pytest.mark.parametrize("best", [0.3, 0.6, 0.9])
-def test_tuning_finds_the_best_value(digits: Pixels, best: float) -> None:
+def test_tuning_finds_the_best_value(digits: Pixels, best: float, climb: bool) -> None:
     def towards(picture: Pixels, value: float) -> Pixels:
         return (picture + np.float32(abs(value - best))).astype(np.float32)
 
-    value, answer = tuned(Method(towards, (0.1, 0.3, 0.6, 0.9)), digits[:3], digits[:3] * np.float32(0.99))
+    value, answer = tuned(Method(towards, (0.1, 0.3, 0.6, 0.9), climb), digits[:3], digits[:3] * np.float32(0.99))
     assert value == best
     assert np.allclose(answer[..., 0], digits[:3])
 
