@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=int, default=SECONDS)
     options = parser.parse_args(arguments)
     environment = os.environ | {"DENOISE_PORT": "0", "DENOISE_LOG_REQUESTS": "false", "DENOISE_QUEUE": "64"}
+    environment |= {"DENOISE_MAX_CONNECTIONS": "100000"}  # requests are what there is too much of
     command = [sys.executable, "-m", "service"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -15,6 +15,6 @@ def test_overload_is_refused_and_what_can_be_done_is_done(capfd: pytest.CaptureF
     assert int(refusals[1].replace(",", "")) > 0
     answered = re.search(r"pictures/s \((\d+)%\)", told)
     assert answered, told
-    assert int(answered[1]) > 40  # of what it does unhurried: how much more is told by the benchmark, not by a test
+    assert int(answered[1]) > 15  # of what it does unhurried: how much more is told by the benchmark, not by a test
     before, after = (int(size) for size in re.findall(r"(\d+) MiB (?:before|after)", told))
     assert after < 1.1 * before
