@@ -190,7 +190,7 @@ class App(FastAPI):
         except errors.SetupError as error:
             log.error("The models stay as they were. %s", error)  # noqa: TRY400  # the sentence says it all
             return
-        except Exception:
+        except Exception:  # a bug of ours: nobody awaits this task, so only the log can tell
             log.exception("The models stay as they were.")
             return
         metrics.serves(_told_of(service.denoisers), no_more=before - _told_of(service.denoisers))
