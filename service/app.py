@@ -131,7 +131,7 @@ class App(FastAPI):
             return
         start = time.perf_counter()
         request = Request(scope, receive, send)
-        request_id = request_id_of(request.headers.get("x-request-id", ""))
+        request_id = request_id_of(bodies.header(request, b"x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
         service: routes.Service = self.state.service
         tag = [(b"x-request-id", request_id.encode())]
@@ -144,9 +144,8 @@ class App(FastAPI):
             response = await self._answer(straight, request)
             if response:
                 response.raw_headers += tag
-                self._told(
-                    scope["path"] if straight else OTHER, request_id, response.status_code, response.headers, start
-                )
+                route = scope["path"] if straight else OTHER
+                told(service, route, request_id, response.status_code, response.headers, time.perf_counter() - start)
                 await response(scope, receive, send)
                 return
 
@@ -154,19 +153,11 @@ class App(FastAPI):
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *tag]
                 route = getattr(scope.get("route"), "path", OTHER)
-                self._told(route, request_id, message["status"], Headers(raw=message["headers"]), start)
+                headers = Headers(raw=message["headers"])
+                told(service, route, request_id, message["status"], headers, time.perf_counter() - start)
             await send(message)
 
         await super().__call__(scope, receive, tagged)
-
-    def _told(self, route: str, request_id: str, status: int, headers: Headers, start: float) -> None:
-        """Counts an answer that is about to go out, and logs it."""
-        spent = time.perf_counter() - start
-        metrics.answered(route, status, spent)
-        if self.state.service.settings.log_requests:
-            told = {"request_id": request_id, "route": route, "status": int(status), "ms": round(1000 * spent, 3)}
-            told |= {word: headers[name] for name, word in LOGGED.items() if name in headers}
-            requests_log.info("answered", extra=told)
 
     async def _answer(self, straight: Handler | None, request: Request) -> Response | None:
         """The answer to a POST; None when it is to be found the usual way."""
@@ -197,6 +188,17 @@ class App(FastAPI):
         service.batcher = Batcher(service.settings.deadline_seconds)  # the old one finishes what waits in it
         _describe_models(self)
         log.info("The models have been loaded anew: %s", ", ".join(service.denoisers))
+
+
+def told(
+    service: routes.Service, route: str, request_id: str, status: int, headers: Mapping[str, str], seconds: float
+) -> None:
+    """Counts an answer that is about to go out, and logs it."""
+    metrics.answered(route, status, seconds)
+    if service.settings.log_requests:
+        line = {"request_id": request_id, "route": route, "status": int(status), "ms": round(1000 * seconds, 3)}
+        line |= {word: headers[name] for name, word in LOGGED.items() if name in headers}
+        requests_log.info("answered", extra=line)
 
 
 def request_id_of(sent: str) -> str:

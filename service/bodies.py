@@ -83,12 +83,20 @@ def _parsed(query: bytes) -> Parameters:
     return _parameters(Parameters(), fields) if fields else Parameters()
 
 
+def header(request: Request, name: bytes) -> str:
+    """A header's value, "" where there is none: Starlette's own way there takes several times as long."""
+    for sent, value in request.scope["headers"]:
+        if sent == name:
+            return str(value, "latin-1")
+    return ""
+
+
 def announced(request: Request, limit: int) -> int:
     """The bytes that a request's body will have: as it says, or `limit` when it says nothing of use.
 
     Raises TooLarge when it says more than that; nothing has been read then.
     """
-    declared = request.headers.get("content-length", "")
+    declared = header(request, b"content-length")
     if not declared.isdigit():
         return limit
     if int(declared) > limit:
@@ -106,7 +114,7 @@ async def read(request: Request, parameters: Parameters, limit: int) -> tuple[by
         BadParameter: a parameter in it is outside its choices.
     """
     body = await _body(request, limit)
-    content_type = request.headers.get("content-type", "")
+    content_type = header(request, b"content-type")
     kind = content_type.partition(";")[0].strip().lower()
     if kind in ("", "application/octet-stream") or kind.startswith("image/"):
         return body, parameters

@@ -2,7 +2,9 @@
 
 import io
 import math
+import struct
 import warnings
+import zlib
 from collections.abc import Callable
 from typing import Literal
 
@@ -19,12 +21,13 @@ Kind = Literal["png", "webp"]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 FORMATS_IN_WORDS = "PNG, JPEG, WebP, BMP, GIF, TIFF, PGM and PPM"
 LONGEST_WEBP = 16_383  # pixels a side, by the format
-ONE_PACKET = 1200  # bytes: so small a PNG travels no faster when it is packed, and packing takes half of the time
+ONE_PACKET = 1200  # bytes: so small a PNG travels no faster when it is packed
 PACKED = 3  # of zlib's 1 … 9
 TEXT_SIZE = 13  # px
 MID_GREY = 0.5
 ONE_TONE = 0.1  # standard deviation of grey that is still one tone
 OVERSHOOT = 1.1  # times a range: how far the largest value of a picture without a known range may exceed it
+PNG = b"\x89PNG\r\n\x1a\n"
 JPEG, JPEG_SCAN, MOST_SCANS = b"\xff\xd8", b"\xff\xda", 200  # progressive ones have about ten
 PLAIN, MOST_COMMENTS = (b"P1", b"P2", b"P3"), 1000
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # TIFF tags
@@ -151,13 +154,34 @@ def encode(pixels: Pixels, kind: Kind) -> bytes:
         raise NotAcceptable(
             f"A WebP has at most {LONGEST_WEBP:,} pixels a side; the answer has {width}×{height} and can be had as PNG."
         )
-    image = Image.fromarray(np.rint(pixels * np.float32(255)).astype(np.uint8))
+    grey = np.rint(pixels * np.float32(255)).astype(np.uint8)
+    if kind == "png" and pixels.size <= ONE_PACKET:
+        return _stored(grey)
+    image = Image.fromarray(grey)
     file = io.BytesIO()
     if kind == "png":
-        image.save(file, "PNG", compress_level=PACKED if pixels.size > ONE_PACKET else 0)
+        image.save(file, "PNG", compress_level=PACKED)
     else:
         image.save(file, "WEBP", lossless=True)
     return file.getvalue()
+
+
+def _stored(grey: NDArray[np.uint8]) -> bytes:
+    """A PNG (ISO/IEC 15948) without filters and without compression: a tenth of the time that Pillow takes for it."""
+    height, width = grey.shape
+    lines = np.zeros((height, 1 + width), np.uint8)  # each begins with its filter: none
+    lines[:, 1:] = grey
+    packer = zlib.compressobj(0, wbits=9, memLevel=1)  # what packs nothing needs no memory
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),  # 8 bits of grey
+        (b"IDAT", packer.compress(lines.tobytes()) + packer.flush()),
+        (b"IEND", b""),
+    )
+    parts = [PNG]
+    for name, content in chunks:
+        checksum = zlib.crc32(content, zlib.crc32(name))
+        parts += struct.pack(">I", len(content)), name, content, struct.pack(">I", checksum)
+    return b"".join(parts)
 
 
 def text(words: str) -> Pixels:

@@ -4,17 +4,46 @@ With several worker processes the numbers of each lie in files that all can read
 this module is imported), so that every worker tells the sum of all.
 """
 
+import asyncio
 import os
+from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, multiprocess
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
 from prometheus_client.exposition import choose_encoder
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+COUNTED_EVERY_S = 0.05
 PICTURES = (1, 2, 4, 8, 16, 32, 64)
+
+_Value: type[Any] = values.ValueClass
+_changed: list["_Kept"] = []
+
+
+class _Kept(_Value):  # type: ignore[misc]  # its base is chosen at run time
+    """A number of prometheus_client's, which goes into its file (of each worker, for all to read) only now and then."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._more = 0.0
+
+    def inc(self, amount: float) -> None:
+        """Adds to it."""
+        if not self._more:
+            _changed.append(self)
+        self._more += amount
+
+    def put(self) -> None:
+        """What was added goes into the file."""
+        super().inc(self._more)
+        self._more = 0.0
+
+
+values.ValueClass = _Kept  # the library's own hook for other kinds of numbers
 
 _requests = Histogram(
     "denoise_request_seconds", "Requests, and the time that they took", ["route", "status"], buckets=SECONDS
@@ -33,20 +62,43 @@ _stage = lru_cache(_stages.labels)
 _batch = lru_cache(_batches.labels)
 
 
+_seen: deque[tuple[Histogram, float]] = deque()  # and not counted yet
+_levels: dict[str, int] = {}  # of what waits, by size; not told yet
+_timers: list[asyncio.TimerHandle] = []
+
+
 def answered(route: str, status: int, seconds: float) -> None:
-    """A request has its answer."""
-    _request(route, status).observe(seconds)
+    """A request has its answer. To be called on the event loop, where all is counted a little later.
+
+    What counts then is code that has just run: for many at once it takes a third of the time.
+    """
+    _seen.append((_request(route, status), seconds))
+    if not _timers:
+        _timers.append(asyncio.get_running_loop().call_later(COUNTED_EVERY_S, count))
+
+
+def count() -> None:
+    """What has been seen goes into the numbers."""
+    while _timers:
+        _timers.pop().cancel()
+    while _seen:
+        histogram, value = _seen.popleft()
+        histogram.observe(value)
+    while _changed:
+        _changed.pop().put()
+    while _levels:
+        size, pictures = _levels.popitem()
+        _waiting.labels(size).set(pictures)
 
 
 def staged(milliseconds: Iterable[tuple[str, float]]) -> None:
     """A picture went through these stages."""
-    for stage, spent in milliseconds:
-        _stage(stage).observe(spent / 1000)
+    _seen.extend([(_stage(stage), spent / 1000) for stage, spent in milliseconds])
 
 
 def ran(model: str, pictures: int) -> None:
     """A model ran on so many pictures at once."""
-    _batch(model).observe(pictures)
+    _seen.append((_batch(model), pictures))
 
 
 def refused(reason: str) -> None:
@@ -56,7 +108,7 @@ def refused(reason: str) -> None:
 
 def waiting(size: str, pictures: int) -> None:
     """So many `small` or `large` pictures wait now."""
-    _waiting.labels(size).set(pictures)
+    _levels[size] = pictures
 
 
 def serves(models: Iterable[tuple[str, str, str]], *, no_more: Iterable[tuple[str, str, str]] = ()) -> None:
@@ -68,7 +120,8 @@ def serves(models: Iterable[tuple[str, str, str]], *, no_more: Iterable[tuple[st
 
 
 def exposition(accept: str) -> tuple[bytes, str]:
-    """All of it, and its media type, in the form that a scraper accepts."""
+    """All of it, and its media type, in the form that a scraper accepts; of other workers, COUNTED_EVERY_S ago."""
+    count()
     registry = REGISTRY
     if FOLDER in os.environ:
         registry = CollectorRegistry()

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import platform
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
@@ -59,6 +59,7 @@ class Service:
     large: anyio.CapacityLimiter  # pictures worked on at a time: each may need hundreds of megabytes
     started: float = field(default_factory=time.monotonic)
     draining: bool = False
+    requests: Collection[object] = ()  # that are in the process now, where that is known
 
 
 class Psnr(BaseModel):
@@ -179,7 +180,7 @@ async def _answer(request: Request, parameters: Parameters, task: Task) -> Respo
     service: Service = request.app.state.service
     service.pictures.check()  # the sooner it is told, the less it costs those who are inside
     settings = service.settings
-    media_type = _accepted(request.headers.getlist("accept"))
+    media_type = _accepted(request)
     size = bodies.announced(request, settings.max_body_bytes)
     with service.bodies.admit(size if size > SMALL_BODY else 0) as held:
         content, parameters = await bodies.read(request, parameters, settings.max_body_bytes)
@@ -203,6 +204,8 @@ async def _answer(request: Request, parameters: Parameters, task: Task) -> Respo
 
 async def _in_turn(request: Request, service: Service, model: Denoiser, seen: Pixels) -> Ran:
     """What the model makes of a small picture; where there is a long wait, only for a caller who is still there."""
+    if len(service.requests) == 1:
+        return service.batcher.run_alone(model, seen)
     running = service.batcher.run(model, seen)
     if service.batcher.expected_wait_s() > LONG_WAIT_S:
         gone = asyncio.ensure_future(request.receive())  # the body has been read: what comes is a disconnect
@@ -327,8 +330,9 @@ class Stages:
         return ", ".join([f"{name};dur={duration:.3f}" for name, duration in self.milliseconds.items()])
 
 
-def _accepted(accept: list[str]) -> str:
+def _accepted(request: Request) -> str:
     """Which of ANSWERS the caller likes best."""
+    accept = [str(value, "latin-1") for name, value in request.scope["headers"] if name == b"accept"]
     return _best(",".join(accept).lower()) if accept else ANSWERS[-1]
 
 

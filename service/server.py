@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from multiprocessing.connection import Connection, wait
@@ -27,8 +27,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service import denoiser, logs, metrics
-from service.app import App, create_app, problem, request_id_of
-from service.errors import SetupError
+from service.app import RETRY_AFTER_S, STATUS, App, create_app, problem, request_id_of, told
+from service.errors import Busy, SetupError
 from service.routes import PROBLEM, Service
 from service.settings import Settings, cpus
 
@@ -52,7 +52,8 @@ class Stage(enum.Enum):
 class Protocol(HttpToolsProtocol):
     """Uvicorn's HTTP, but connections, headers, and the time that all of it takes are bounded."""
 
-    service: Service  # set before the first connection
+    service: Service  # set before the first connection, as is
+    image_routes: frozenset[str]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called once per connection."""
@@ -63,6 +64,7 @@ class Protocol(HttpToolsProtocol):
         self._silent_bytes = 0  # that came and were neither a whole head nor part of a body
         self._unread_since: float | None = None  # what is sent is not being read
         self._unanswered: deque[RequestResponseCycle] = deque()
+        self._turned_away = False  # the request that is coming in
         self._pause = min(settings.idle_seconds, settings.upload_seconds, LOOKED_AT_S) / 4
         self._look_again = self.loop.call_later(self._pause, self._look)
         if len(self.connections) > settings.max_connections:
@@ -112,28 +114,29 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self._stage, self._since, self._silent_bytes = Stage.HEAD, self.loop.time(), 0
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Called with each header, and with what comes like one after a body in chunks, which means nothing here."""
-        if self._stage is Stage.HEAD:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """Called when all of its headers are there."""
         self._stage, self._since, self._silent_bytes = Stage.BODY, self.loop.time(), 0
+        self._turned_away = self._turn_away()
+        if self._turned_away:
+            return
         before = self.cycle
         super().on_headers_complete()
+        self.headers = []  # for what comes like one after a body in chunks, which means nothing here
         if self.cycle is not before:
             self._unanswered.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Called with each part of its body."""
         self._silent_bytes = 0
-        super().on_body(body)
+        if not self._turned_away:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Called when all of its body is there."""
         self._stage = Stage.NOTHING
-        super().on_message_complete()
+        if not self._turned_away:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Called when a request has its answer."""
@@ -157,24 +160,50 @@ class Protocol(HttpToolsProtocol):
         """Called with what is no HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
+    def _turn_away(self) -> bool:
+        """Answers a picture that there is no room for without calling the app, which would take several times as long.
+
+        What is out of the ordinary goes to the app, which finds out for itself.
+        """
+        service = self.service
+        if self._unanswered or self.expect_100_continue or service.draining or service.settings.api_keys:
+            return False
+        try:
+            service.pictures.check()
+        except Busy as error:
+            path = self.url.partition(b"?")[0].decode("ascii")
+            usual = self.parser.get_method() == b"POST" and self.parser.should_keep_alive()
+            if path not in self.image_routes or not usual:
+                return False
+            request_id = request_id_of(dict(self.headers).get(b"x-request-id", b"").decode("latin-1"))
+            self.transport.write(_problem(STATUS[Busy], str(error), path, request_id))
+            metrics.refused(Busy.__name__)
+            told(service, path, request_id, STATUS[Busy], {}, 0.0)
+            return True
+        return False
+
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Answers the request that is coming in, before or instead of the app, and hangs up."""
         if len(self._unanswered) > (self._stage is Stage.BODY):  # not before an earlier one has its answer
             self._unanswered[-1].keep_alive = False
             self.flow.pause_reading()
             return
-        known = dict(self.headers or ()) if self._stage is Stage.BODY else {}
+        known = dict(self.scope["headers"]) if self._stage is Stage.BODY else {}
         path = self.scope["path"] if self._stage is Stage.BODY else ""
         request_id = request_id_of(known.get(b"x-request-id", b"").decode("latin-1"))
         metrics.refused(status.phrase.title().replace(" ", ""))
-        body = json.dumps(problem(status, sentence, path, request_id)).encode()
-        retry = "retry-after: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM}\r\ncontent-length: {len(body)}\r\n"
-            f"x-request-id: {request_id}\r\n{retry}connection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self.transport.write(_problem(status, sentence, path, request_id, ("connection: close",)))
         self.transport.close()
+
+
+def _problem(status: HTTPStatus, sentence: str, path: str, request_id: str, headers: Sequence[str] = ()) -> bytes:
+    """A whole answer, as the app would give it."""
+    body = json.dumps(problem(status, sentence, path, request_id), separators=(",", ":"))
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"content-type: {PROBLEM}", f"content-length: {len(body)}"]
+    lines += [f"x-request-id: {request_id}", *headers]
+    if status in RETRY_AFTER_S:
+        lines.append(f"retry-after: {RETRY_AFTER_S[status]}")
+    return "\r\n".join([*lines, "", body]).encode()
 
 
 class Server(uvicorn.Server):
@@ -188,6 +217,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.app = app
         self.service: Service = app.state.service
+        self.service.requests = self.server_state.tasks
         self._reloading: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn calls it as a handler
@@ -342,8 +372,9 @@ def _work(settings: Settings, listener: socket.socket, parent: Connection | None
         _greet(service, listener)
     config = uvicorn.Config(
         app,
-        http=type("BoundedProtocol", (Protocol,), {"service": service}),
+        http=type("BoundedProtocol", (Protocol,), {"service": service, "image_routes": frozenset(app.straight)}),
         log_config=None,
+        ws="none",
         access_log=False,  # a line of our own tells more
         server_header=False,
         backlog=BACKLOG,
@@ -357,6 +388,7 @@ def _work(settings: Settings, listener: socket.socket, parent: Connection | None
         parent.send(None)
         threading.Thread(target=_outlive, args=(parent, server), daemon=True).start()
     server.run(sockets=[listener])
+    metrics.count()
 
 
 def _outlive(parent: Connection, server: Server) -> None:

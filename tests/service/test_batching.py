@@ -36,12 +36,15 @@ def test_pictures_that_wait_together_run_together_and_come_back_to_their_callers
 
 
 def test_a_lone_picture_waits_for_nobody(model: Denoiser) -> None:
-    async def one() -> Ran:
-        return await Batcher(deadline_s=10).run(model, picture(0.5))
+    async def one() -> tuple[Ran, Ran]:
+        batcher = Batcher(deadline_s=10)
+        return await batcher.run(model, picture(0.5)), batcher.run_alone(model, picture(0.5))
 
-    ran = asyncio.run(one())
-    assert ran.batch == 1
+    ran, at_once = asyncio.run(one())
+    assert ran.batch == at_once.batch == 1
     assert ran.waited_s < 0.05
+    assert np.array_equal(ran.pixels, at_once.pixels)
+    assert np.array_equal(ran.code, at_once.code)  # type: ignore[arg-type]  # this model has one
 
 
 def test_only_pictures_of_one_size_share_a_run(model: Denoiser) -> None:

@@ -149,6 +149,7 @@ def test_values_that_are_no_numbers_are_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "webp"])
-def test_what_is_encoded_decodes_to_the_same(kind: images.Kind) -> None:
-    pixels = (RAMP / 255).astype(np.float32)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1200), (1200, 1), (20, 30), (28, 28), (40, 50)])
+def test_what_is_encoded_decodes_to_the_same(kind: images.Kind, shape: tuple[int, int]) -> None:
+    pixels = np.linspace(0, 1, shape[0] * shape[1], dtype=np.float32).reshape(shape)
     assert np.abs(images.decode(images.encode(pixels, kind), LIMIT) - pixels).max() < 0.5 / 255
