@@ -26,21 +26,10 @@ from starlette.types import Message, Receive, Scope, Send
 from service import __version__, bodies, denoiser, errors, metrics, routes
 from service.batching import Batcher, Gate
 from service.denoiser import Denoiser, Task
+from service.problems import MEDIA_TYPE, RETRY_AFTER_S, STATUS, problem
 from service.settings import Settings, cpus, read
+from service.state import Service
 
-STATUS: dict[type[Exception], HTTPStatus] = {
-    errors.BrokenBody: HTTPStatus.BAD_REQUEST,
-    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
-    errors.UnknownModel: HTTPStatus.NOT_FOUND,
-    errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
-    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.UnsupportedKind: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    errors.BadParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.Busy: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.Late: HTTPStatus.GATEWAY_TIMEOUT,
-}
-RETRY_AFTER_S = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.TOO_MANY_REQUESTS: "1"}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 HUNG_UP = 499  # by the caller, as nginx has it
 OTHER = "other"  # where a path is none of ours: a label for each would have no end
@@ -76,7 +65,7 @@ def create_app(settings: Settings | None = None) -> "App":
             Exception: _fault,
         },
     )
-    app.state.service = routes.Service(
+    app.state.service = Service(
         settings,
         *_models(settings),
         Batcher(settings.deadline_seconds),
@@ -133,7 +122,7 @@ class App(FastAPI):
         request = Request(scope, receive, send)
         request_id = request_id_of(bodies.header(request, b"x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
-        service: routes.Service = self.state.service
+        service: Service = self.state.service
         tag = [(b"x-request-id", request_id.encode())]
         if service.draining:  # so that the caller looks for another one
             tag.append((b"connection", b"close"))
@@ -174,7 +163,7 @@ class App(FastAPI):
 
     async def reload(self) -> None:
         """Loads and proves the models anew, and serves these from then on; if one fails, all stay as they were."""
-        service: routes.Service = self.state.service
+        service: Service = self.state.service
         before = _told_of(service.denoisers)
         try:
             service.denoisers, service.defaults = await run_in_threadpool(_models, service.settings)
@@ -191,7 +180,7 @@ class App(FastAPI):
 
 
 def told(
-    service: routes.Service, route: str, request_id: str, status: int, headers: Mapping[str, str], seconds: float
+    service: Service, route: str, request_id: str, status: int, headers: Mapping[str, str], seconds: float
 ) -> None:
     """Counts an answer that is about to go out, and logs it."""
     metrics.answered(route, status, seconds)
@@ -217,18 +206,6 @@ def _check_key(request: Request, keys: Sequence[SecretStr]) -> None:
         raise errors.Unauthorized("A key is needed here: send the header `Authorization: Bearer <key>`.")
 
 
-def problem(status: int, detail: str, path: str, request_id: str) -> dict[str, str | int]:
-    """An RFC 9457 problem."""
-    return {
-        "type": "about:blank",  # the status says it all; the detail is for people
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail.encode(errors="replace").decode(),  # a caller's lone surrogates are no UTF-8
-        "instance": path,
-        "request_id": request_id,
-    }
-
-
 def _problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     if status == HTTPStatus.UNAUTHORIZED:
         headers = {"WWW-Authenticate": "Bearer", "Connection": "close", **(headers or {})}
@@ -237,7 +214,7 @@ def _problem(request: Request, status: int, detail: str, headers: dict[str, str]
     if status in RETRY_AFTER_S:
         headers = {"Retry-After": RETRY_AFTER_S[HTTPStatus(status)], **(headers or {})}
     content = problem(status, detail, request.scope["path"], request.state.request_id)
-    return JSONResponse(content, status, headers, media_type=routes.PROBLEM)
+    return JSONResponse(content, status, headers, media_type=MEDIA_TYPE)
 
 
 async def _request_error(request: Request, error: Exception) -> Response:
@@ -301,7 +278,7 @@ def _describe_models(app: FastAPI) -> None:
 
     And the key, where one is needed.
     """
-    service: routes.Service = app.state.service
+    service: Service = app.state.service
     (name,) = app.openapi()["paths"]["/models/{name}"]["get"]["parameters"]
     name["schema"] = {"type": "string", "enum": list(service.denoisers)}
     for task, default in service.defaults.items():

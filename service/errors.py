@@ -33,6 +33,10 @@ class BadParameter(RequestError):
     """A parameter is outside its choices, or does not fit the model."""
 
 
+class BadTensor(RequestError):
+    """Tensors that do not add up, or do not fit the model."""
+
+
 class Draining(RequestError):
     """The service is about to stop."""
 

@@ -6,6 +6,7 @@ this module is imported), so that every worker tells the sum of all.
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
@@ -89,6 +90,28 @@ def count() -> None:
     while _levels:
         size, pictures = _levels.popitem()
         _waiting.labels(size).set(pictures)
+
+
+class Stages:
+    """How long each stage of a request took."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, float] = {}
+        self.start()
+
+    def start(self) -> None:
+        """The next stage begins now."""
+        self._since = time.perf_counter()
+
+    def end(self, name: str) -> None:
+        """So a stage ended, and the next begins."""
+        now = time.perf_counter()
+        self.milliseconds[name] = 1000 * (now - self._since)
+        self._since = now
+
+    def header(self) -> str:
+        """The `Server-Timing` header (W3C)."""
+        return ", ".join([f"{name};dur={duration:.3f}" for name, duration in self.milliseconds.items()])
 
 
 def staged(milliseconds: Iterable[tuple[str, float]]) -> None:

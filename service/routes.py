@@ -1,37 +1,30 @@
 """The image and service routes: each finds its inputs, calls, and wraps the answer."""
 
-import asyncio
 import base64
 import platform
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
-import anyio
 import mimeparse
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
-from service import __version__, bodies, denoiser, framing, images, metrics, noise, strip, tiling
-from service.batching import Batcher, Gate, Ran
+from service import __version__, bodies, denoiser, framing, images, metrics, noise, problems, strip, tiling
 from service.bodies import JSON, MULTIPART, JsonBody, Parameters
 from service.denoiser import Denoiser, Pixels, Task
-from service.errors import BadParameter, Draining, Late, NotAcceptable, TooLarge, UnknownModel
+from service.errors import BadParameter, Draining, NotAcceptable, TooLarge, UnknownModel
 from service.framing import Frame
-from service.settings import Settings
+from service.metrics import Stages
+from service.state import SMALL_BODY, SMALL_PICTURE, Service
 from service.uncertainty import uncertainty
 
 KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp"}
-PROBLEM = "application/problem+json"
 ANSWERS = (JSON, "image/webp", "image/png")  # of equally welcome ones the last is taken
-SMALL_BODY = 16 * 1024  # bytes: up to here a body may hold a picture that takes less time than handing it to a thread
-SMALL_PICTURE = 64 * 64  # pixels
-LONG_WAIT_S = 0.1  # from there it pays to look whether the caller is still there
 LIMITS = {
     "max_body_bytes",
     "max_pixels",
@@ -44,22 +37,6 @@ LIMITS = {
     "max_connections",
 }
 INVERTED = {"auto": None, "true": True, "false": False}
-
-
-@dataclass
-class Service:
-    """What the routes share."""
-
-    settings: Settings
-    denoisers: Mapping[str, Denoiser]
-    defaults: Mapping[Task, str | None]  # the model that answers when a request names none
-    batcher: Batcher
-    pictures: Gate  # that are being worked on, or wait for it
-    bodies: Gate  # bytes of those that are not small
-    large: anyio.CapacityLimiter  # pictures worked on at a time: each may need hundreds of megabytes
-    started: float = field(default_factory=time.monotonic)
-    draining: bool = False
-    requests: Collection[object] = ()  # that are in the process now, where that is known
 
 
 class Psnr(BaseModel):
@@ -84,17 +61,6 @@ class Answer(BaseModel):
     timing_ms: dict[str, float] = Field(description="decode, queue, infer, encode")
 
 
-class Problem(BaseModel):
-    """What went wrong, as RFC 9457 has it."""
-
-    type: str
-    title: str
-    status: int
-    detail: str = Field(description="a sentence with the offending value and the limit in it")
-    instance: str
-    request_id: str
-
-
 class ImageRoute(APIRoute):
     """A route that is called with its parameters, parsed once for all requests that have the same.
 
@@ -116,7 +82,7 @@ service_api = APIRouter(tags=["service"])
 
 
 def _problems(descriptions: Mapping[int | str, str]) -> dict[int | str, dict[str, Any]]:
-    content = {PROBLEM: {"schema": Problem.model_json_schema()}}
+    content = {problems.MEDIA_TYPE: {"schema": problems.Problem.model_json_schema()}}
     return {status: {"content": content, "description": description} for status, description in descriptions.items()}
 
 
@@ -195,26 +161,11 @@ async def _answer(request: Request, parameters: Parameters, task: Task) -> Respo
             if sent is not None:
                 stages.end("decode")
                 picture = _seen(sent, model, parameters)
-                ran = await _in_turn(request, service, model, picture.seen)
+                (ran,) = await service.in_turn(request, model, [picture.seen])
                 stages.milliseconds |= {"queue": 1000 * ran.waited_s, "infer": 1000 * ran.run_s}
                 stages.start()
                 return _response(picture, ran.pixels, ran.code, model, parameters, media_type, stages)
             return await _large(request, service, content, model, parameters, media_type, stages)
-
-
-async def _in_turn(request: Request, service: Service, model: Denoiser, seen: Pixels) -> Ran:
-    """What the model makes of a small picture; where there is a long wait, only for a caller who is still there."""
-    if len(service.requests) == 1:
-        return service.batcher.run_alone(model, seen)
-    running = service.batcher.run(model, seen)
-    if service.batcher.expected_wait_s() > LONG_WAIT_S:
-        gone = asyncio.ensure_future(request.receive())  # the body has been read: what comes is a disconnect
-        await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not running.done():
-            running.cancel()
-            raise ClientDisconnect
-        gone.cancel()
-    return await running
 
 
 async def _large(
@@ -224,20 +175,10 @@ async def _large(
     model: Denoiser,
     parameters: Parameters,
     media_type: str,
-    stages: "Stages",
+    stages: Stages,
 ) -> Response:
-    """The same for a picture that takes long: in a thread, and few of them at a time."""
-    try:
-        async with asyncio.timeout(service.settings.deadline_seconds):
-            metrics.waiting("large", service.large.statistics().tasks_waiting + 1)
-            await service.large.acquire()
-    except TimeoutError:
-        raise Late(f"The picture waited for {service.settings.deadline_seconds:g} s without its turn.") from None
-    finally:
-        metrics.waiting("large", service.large.statistics().tasks_waiting)
-    try:
-        if await request.is_disconnected():
-            raise ClientDisconnect
+    """The same for a picture that takes long: in a thread."""
+    async with service.large_turn(request):
         stages.end("queue")
         sent = await run_in_threadpool(images.decode, content, service.settings.max_pixels)
         picture = await run_in_threadpool(_seen, sent, model, parameters)
@@ -246,8 +187,6 @@ async def _large(
         metrics.ran(model.name, 1)
         stages.end("infer")
         return await run_in_threadpool(_response, picture, restored, code, model, parameters, media_type, stages)
-    finally:
-        service.large.release()
 
 
 class Picture(NamedTuple):
@@ -271,7 +210,7 @@ def _response(
     model: Denoiser,
     parameters: Parameters,
     media_type: str,
-    stages: "Stages",
+    stages: Stages,
 ) -> Response:
     frame = picture.frame
     restored = framing.restore(answer, frame)
@@ -308,28 +247,6 @@ def _response(
     return Response(told.model_dump_json(exclude=None if psnr else {"psnr"}), media_type=JSON, headers=headers)
 
 
-class Stages:
-    """How long each stage of a request took."""
-
-    def __init__(self) -> None:
-        self.milliseconds: dict[str, float] = {}
-        self.start()
-
-    def start(self) -> None:
-        """The next stage begins now."""
-        self._since = time.perf_counter()
-
-    def end(self, name: str) -> None:
-        """So a stage ended, and the next begins."""
-        now = time.perf_counter()
-        self.milliseconds[name] = 1000 * (now - self._since)
-        self._since = now
-
-    def header(self) -> str:
-        """The `Server-Timing` header (W3C)."""
-        return ", ".join([f"{name};dur={duration:.3f}" for name, duration in self.milliseconds.items()])
-
-
 def _accepted(request: Request) -> str:
     """Which of ANSWERS the caller likes best."""
     accept = [str(value, "latin-1") for name, value in request.scope["headers"] if name == b"accept"]
@@ -351,17 +268,11 @@ def _model(service: Service, name: str | None, task: Task) -> Denoiser:
     name = name if name is not None else service.defaults[task]
     if name is None:
         raise UnknownModel(f"No model that can {task} is served here.")
-    model = _known(service, name)
+    model = service.model(name)
     if model.task != task:
         names = ", ".join(name for name, model in service.denoisers.items() if model.task == task)
         raise BadParameter(f"The model '{name}' can {model.task}, not {task}; for that there are: {names or 'none'}.")
     return model
-
-
-def _known(service: Service, name: str) -> Denoiser:
-    if name not in service.denoisers:
-        raise UnknownModel(f"There is no model named '{name[:100]}'; there are: {', '.join(service.denoisers)}.")
-    return service.denoisers[name]
 
 
 @service_api.get("/models", summary="The models' cards")
@@ -375,7 +286,7 @@ async def models(request: Request) -> dict[str, Any]:
 async def model(request: Request, name: str) -> dict[str, Any]:
     """The same for one model."""
     service: Service = request.app.state.service
-    return _card(service, _known(service, name))
+    return _card(service, service.model(name))
 
 
 def _card(service: Service, model: Denoiser) -> dict[str, Any]:

@@ -27,10 +27,11 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service import denoiser, logs, metrics
-from service.app import RETRY_AFTER_S, STATUS, App, create_app, problem, request_id_of, told
+from service.app import App, create_app, request_id_of, told
 from service.errors import Busy, SetupError
-from service.routes import PROBLEM, Service
+from service.problems import MEDIA_TYPE, RETRY_AFTER_S, STATUS, problem
 from service.settings import Settings, cpus
+from service.state import Service
 
 SHUTDOWN_S = 10  # that requests still running get to finish, once nothing new is taken
 MOST_ON_A_GPU = 4  # workers: each keeps its own copy of CUDA's state there
@@ -199,7 +200,7 @@ class Protocol(HttpToolsProtocol):
 def _problem(status: HTTPStatus, sentence: str, path: str, request_id: str, headers: Sequence[str] = ()) -> bytes:
     """A whole answer, as the app would give it."""
     body = json.dumps(problem(status, sentence, path, request_id), separators=(",", ":"))
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"content-type: {PROBLEM}", f"content-length: {len(body)}"]
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"content-type: {MEDIA_TYPE}", f"content-length: {len(body)}"]
     lines += [f"x-request-id: {request_id}", *headers]
     if status in RETRY_AFTER_S:
         lines.append(f"retry-after: {RETRY_AFTER_S[status]}")
