@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from service import __version__, bodies, denoiser, errors, metrics, routes
+from service import __version__, bodies, denoiser, errors, metrics, routes, v2
 from service.batching import Batcher, Gate
 from service.denoiser import Denoiser, Task
 from service.problems import MEDIA_TYPE, RETRY_AFTER_S, STATUS, problem
@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None) -> "App":
     metrics.serves(_told_of(app.state.service.denoisers))
     app.include_router(routes.images_api)
     app.include_router(routes.service_api)
+    app.include_router(v2.api)
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_api_route("/", _home, include_in_schema=False)
     app.add_api_route("/docs", _docs, include_in_schema=False)
@@ -213,6 +214,8 @@ def _problem(request: Request, status: int, detail: str, headers: dict[str, str]
         headers = {"Connection": "close", **(headers or {})}
     if status in RETRY_AFTER_S:
         headers = {"Retry-After": RETRY_AFTER_S[HTTPStatus(status)], **(headers or {})}
+    if request.scope["path"].startswith("/v2"):  # that protocol has its own form
+        return JSONResponse({"error": detail.encode(errors="replace").decode()}, status, headers)
     content = problem(status, detail, request.scope["path"], request.state.request_id)
     return JSONResponse(content, status, headers, media_type=MEDIA_TYPE)
 

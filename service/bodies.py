@@ -113,7 +113,7 @@ async def read(request: Request, parameters: Parameters, limit: int) -> tuple[by
         BrokenBody: it is empty, or is not what its Content-Type says.
         BadParameter: a parameter in it is outside its choices.
     """
-    body = await _body(request, limit)
+    body = await whole(request, limit)
     content_type = header(request, b"content-type")
     kind = content_type.partition(";")[0].strip().lower()
     if kind in ("", "application/octet-stream") or kind.startswith("image/"):
@@ -132,7 +132,7 @@ async def read(request: Request, parameters: Parameters, limit: int) -> tuple[by
     )
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def whole(request: Request, limit: int) -> bytes:
     """The request's body, never more than `limit` bytes of it."""
     chunks: list[bytes] = []
     size = 0
@@ -153,11 +153,11 @@ async def _body(request: Request, limit: int) -> bytes:
 
 
 async def _uploaded(request: Request, body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
-    async def whole() -> AsyncGenerator[bytes]:
+    async def stream() -> AsyncGenerator[bytes]:
         yield body
 
     try:
-        form = await MultiPartParser(request.headers, whole()).parse()
+        form = await MultiPartParser(request.headers, stream()).parse()
     except (MultiPartException, UnicodeError) as error:  # the latter from a charset that decodes nothing
         raise BrokenBody(f"The form cannot be read: {error}") from None
     files = form.getlist("file")

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
 from prometheus_client.exposition import choose_encoder
@@ -19,6 +19,7 @@ from prometheus_client.exposition import choose_encoder
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 COUNTED_EVERY_S = 0.05
+STAGES, BATCHES = "denoise_stage_seconds", "denoise_batch_pictures"
 PICTURES = (1, 2, 4, 8, 16, 32, 64)
 
 _Value: type[Any] = values.ValueClass
@@ -49,8 +50,8 @@ values.ValueClass = _Kept  # the library's own hook for other kinds of numbers
 _requests = Histogram(
     "denoise_request_seconds", "Requests, and the time that they took", ["route", "status"], buckets=SECONDS
 )
-_stages = Histogram("denoise_stage_seconds", "Time by stage: decode, queue, infer, encode", ["stage"], buckets=SECONDS)
-_batches = Histogram("denoise_batch_pictures", "Runs, and the pictures in each", ["model"], buckets=PICTURES)
+_stages = Histogram(STAGES, "Time by stage: decode, queue, infer, encode", ["model", "stage"], buckets=SECONDS)
+_batches = Histogram(BATCHES, "Runs, and the pictures in each", ["model"], buckets=PICTURES)
 _refusals = Counter("denoise_refusals_total", "Requests that were not answered with a picture", ["reason"])
 _waiting = Gauge("denoise_waiting_pictures", "Pictures that wait for their turn", ["size"], multiprocess_mode="livesum")
 _models = Gauge(
@@ -114,9 +115,9 @@ class Stages:
         return ", ".join([f"{name};dur={duration:.3f}" for name, duration in self.milliseconds.items()])
 
 
-def staged(milliseconds: Iterable[tuple[str, float]]) -> None:
-    """A picture went through these stages."""
-    _seen.extend([(_stage(stage), spent / 1000) for stage, spent in milliseconds])
+def staged(model: str, milliseconds: Iterable[tuple[str, float]]) -> None:
+    """A request for a model went through these stages."""
+    _seen.extend([(_stage(model, stage), spent / 1000) for stage, spent in milliseconds])
 
 
 def ran(model: str, pictures: int) -> None:
@@ -142,18 +143,44 @@ def serves(models: Iterable[tuple[str, str, str]], *, no_more: Iterable[tuple[st
         _models.labels(*labels).set(1)
 
 
+class Done(NamedTuple):
+    """What a model has done since the start, in all processes."""
+
+    pictures: int
+    runs: int
+    stages: dict[str, tuple[int, float]]  # requests that went through each, and the seconds they took
+
+
+def done(model: str) -> Done:
+    """What a model has done."""
+    sums: dict[tuple[str, str], float] = {}
+    for metric in _registry().collect():
+        for sample in metric.samples:
+            if sample.labels.get("model") == model:
+                sums[sample.name, sample.labels.get("stage", "")] = sample.value
+    counts = {stage: int(count) for (name, stage), count in sums.items() if name == f"{STAGES}_count"}
+    stages = {stage: (count, sums[f"{STAGES}_sum", stage]) for stage, count in counts.items()}
+    return Done(int(sums.get((f"{BATCHES}_sum", ""), 0)), int(sums.get((f"{BATCHES}_count", ""), 0)), stages)
+
+
 def exposition(accept: str) -> tuple[bytes, str]:
-    """All of it, and its media type, in the form that a scraper accepts; of other workers, COUNTED_EVERY_S ago."""
-    count()
-    registry = REGISTRY
-    if FOLDER in os.environ:
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    """All of it, and its media type, in the form that a scraper accepts."""
+    registry = _registry()
     try:
         encode, media_type = choose_encoder(accept)
     except Exception:  # it trips over versions that are none
         encode, media_type = choose_encoder("")
     return encode(registry), media_type
+
+
+def _registry() -> CollectorRegistry:
+    """The sums over all processes; of others, as they were COUNTED_EVERY_S ago."""
+    count()
+    if FOLDER not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
 
 
 def ended(worker: int, folder: Path) -> None:

@@ -219,7 +219,7 @@ def _response(
         shown = strip.explained(picture.noisy, picture.seen, code, restored)
     image = images.encode(shown, KINDS.get(media_type, "png"))
     stages.end("encode")
-    metrics.staged(stages.milliseconds.items())
+    metrics.staged(model.name, stages.milliseconds.items())
     headers = {
         "Server-Timing": stages.header(),
         "X-Model": model.name,

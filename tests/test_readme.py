@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
@@ -30,6 +31,14 @@ def test_the_curl_examples_work(server: httpx2.Client, tmp_path: Path, command: 
             assert picture.size == (28, 28) or "layout=strip" in command
     else:
         assert json.loads(output)["model"] == "conv_dae"
+
+
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_the_python_examples_work(server: httpx2.Client, tmp_path: Path, example: str) -> None:
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    here = example.replace(ADDRESS.removeprefix("http://"), server.base_url.netloc.decode())
+    assert here != example
+    subprocess.run([sys.executable, "-c", here], cwd=tmp_path, check=True)
 
 
 def test_there_are_examples_of_every_kind_of_body() -> None:
