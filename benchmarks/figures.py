@@ -1,7 +1,7 @@
 """The sheet's figures and the file that keeps them, docs/quality.csv."""
 
 import csv
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -39,7 +39,11 @@ def write(figures: list[Figure]) -> None:
     with FILE.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(field.name for field in fields(Figure))
-        writer.writerows(astuple(figure) for figure in figures)
+        for figure in figures:
+            row = asdict(figure)  # whose numbers may have been read, as 3.0, or measured, as 3
+            writer.writerow(
+                (row | {name: f"{row[name]:g}" for name in ("level", "value") if row[name] is not None}).values()
+            )
 
 
 def _figure(line: dict[str, str]) -> Figure:

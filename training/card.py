@@ -163,7 +163,8 @@ def _adam(recipe: Recipe) -> str:
         text += f", {recipe.pages:,} pages of digits in every epoch"
     for restart in recipe.restarts:
         text += f"; then {restart.epochs} epochs from {restart.learning_rate} with more of what was hard"
-        text += f" and {restart.pages:,} pages"
+        often = ", ".join(f"{kind} {weight:g} times" for kind, weight in restart.mixture.weights.items())
+        text += f" ({often} as often as others) and {restart.pages:,} pages"
     return text + (f"; weights averaged over parts of epochs by {recipe.averaging}" if recipe.averaging else "")
 
 

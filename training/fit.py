@@ -81,7 +81,8 @@ def _parts(recipe: Recipe, clean: Pixels, epoch: int, random: np.random.Generato
 def _spoilt(recipe: Recipe, clean: Pixels, epoch: int, random: np.random.Generator) -> Pixels:
     if recipe.noise is not None:
         return noise.gaussian(clean, recipe.noise, random)
-    return noise.mixture(clean, noise.HARD if _stretch(recipe, epoch) else noise.EVEN, random)
+    number = _stretch(recipe, epoch)
+    return noise.mixture(clean, recipe.restarts[number - 1].mixture if number else noise.EVEN, random)
 
 
 def _begins(recipe: Recipe) -> list[int]:

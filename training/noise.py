@@ -167,6 +167,10 @@ EVEN = Mixture({"clean": 0.05, "gaussian": 0.45, 1: 0.25, 2: 0.15, 3: 0.1}, {}, 
 HARD = Mixture(
     {"clean": 0.03, "gaussian": 0.22, 1: 0.57, 2: 0.11, 3: 0.07}, {"jpeg": 5, "poisson": 3, "speckle": 3}, lighter=1.5
 )
+# And what that one leaves.
+HARDEST = Mixture(
+    {"clean": 0.03, "gaussian": 0.17, 1: 0.7, 2: 0.06, 3: 0.04}, {"jpeg": 14, "poisson": 6, "speckle": 6}, lighter=1.5
+)
 
 
 def mixture(pixels: Pixels, of: Mixture, random: np.random.Generator) -> Pixels:

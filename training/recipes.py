@@ -5,18 +5,19 @@ from dataclasses import dataclass
 
 import keras
 
-from training import architectures
+from training import architectures, noise
 
 TUTORIAL_NOISE = 0.5
 
 
 @dataclass(frozen=True)
 class Restart:
-    """More epochs, the learning rate begun anew, and noise.HARD in the place of noise.EVEN."""
+    """More epochs, the learning rate begun anew, and another mixture of noise."""
 
     epochs: int
     learning_rate: float
     pages: int
+    mixture: noise.Mixture
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,11 @@ RECIPES = {
             seed=1,
             last_learning_rate=1e-5,
             pages=3000,
-            restarts=(Restart(epochs=28, learning_rate=8e-4, pages=3000), Restart(12, 6e-4, 9000)),
+            restarts=(
+                Restart(epochs=28, learning_rate=8e-4, pages=3000, mixture=noise.HARD),
+                Restart(epochs=12, learning_rate=6e-4, pages=9000, mixture=noise.HARD),
+                Restart(epochs=24, learning_rate=6e-4, pages=9000, mixture=noise.HARDEST),
+            ),
             averaging=0.9,
             precision="mixed_bfloat16",  # several times faster on processors that multiply it in hardware
         ),

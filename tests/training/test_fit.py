@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Pixels
-from training import fit
+from training import fit, noise
 from training.recipes import RECIPES, Restart
 
 RECIPE = dataclasses.replace(RECIPES["easy_dae"], epochs=3, batch=32)
@@ -66,7 +66,10 @@ def test_a_blind_recipe_trains_on_digits_and_pages_and_averages_its_weights(clea
 
 
 def test_the_learning_rate_falls_along_half_a_cosine_and_again_after_each_restart() -> None:
-    restarts = (Restart(epochs=10, learning_rate=0.0008, pages=1), Restart(4, 0.0006, 1))
+    restarts = (
+        Restart(epochs=10, learning_rate=0.0008, pages=1, mixture=noise.HARD),
+        Restart(4, 0.0006, 1, noise.HARD),
+    )
     recipe = dataclasses.replace(RECIPES["unet_dae"], epochs=20, restarts=restarts)
     rates = [fit._rate(recipe, epoch) for epoch in (0, 10, 20, 25, 30, 34)]
     assert rates == pytest.approx([0.002, 0.001005, 0.0008, 0.000405, 0.0006, 1e-5])
@@ -76,7 +79,9 @@ def test_the_learning_rate_falls_along_half_a_cosine_and_again_after_each_restar
 
 
 def test_a_restart_has_its_own_noise_and_pages(clean: Pixels) -> None:
-    recipe = dataclasses.replace(RECIPES["unet_dae"], epochs=1, pages=6, restarts=(Restart(1, 0.001, pages=12),))
+    recipe = dataclasses.replace(
+        RECIPES["unet_dae"], epochs=1, pages=6, restarts=(Restart(1, 0.001, pages=12, mixture=noise.HARDEST),)
+    )
     counts = [
         sum(len(target) for _, target in fit._parts(recipe, clean, epoch, np.random.default_rng(0))) for epoch in (0, 1)
     ]
