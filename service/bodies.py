@@ -3,9 +3,9 @@
 import base64
 import binascii
 import json
-from collections.abc import AsyncGenerator, Mapping
-from functools import lru_cache
-from typing import Any, Literal
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -15,10 +15,15 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from service import archives
+from service.archives import File
 from service.errors import BadParameter, BrokenBody, TooLarge, UnsupportedKind
+from service.settings import Settings
 
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
+ZIP = "application/zip"
+ZIPS = (ZIP, "application/x-zip-compressed")
 SMALL_JSON = 64 * 1024  # bytes: larger ones take a while
 LONGEST_KEPT = 500  # bytes of a query string
 
@@ -104,32 +109,48 @@ def announced(request: Request, limit: int) -> int:
     return int(declared)
 
 
-async def read(request: Request, parameters: Parameters, limit: int) -> tuple[bytes, Parameters]:
-    """The image's bytes in a request's body of at most `limit` bytes, and the query's parameters with the body's own.
+class Sent(NamedTuple):
+    """What was sent."""
+
+    files: Sequence[File]  # one, unless there are several
+    several: bool  # or a zip of one
+    size: int  # bytes that are held until all is done
+    parameters: Parameters
+
+
+async def read(request: Request, parameters: Parameters, settings: Settings) -> Sent:
+    """The files in a request's body, and the query's parameters with the body's own.
 
     Raises:
-        TooLarge: the body has more bytes, or more than one file.
+        TooLarge: there are more bytes, or files, than the settings allow.
         UnsupportedKind: its Content-Type is none that is taken.
         BrokenBody: it is empty, or is not what its Content-Type says.
         BadParameter: a parameter in it is outside its choices.
     """
-    body = await whole(request, limit)
+    body = await whole(request, settings.max_body_bytes)
     content_type = header(request, b"content-type")
     kind = content_type.partition(";")[0].strip().lower()
-    if kind in ("", "application/octet-stream") or kind.startswith("image/"):
-        return body, parameters
+    contents = [("", body)]
     if kind == MULTIPART:
-        return await _uploaded(request, body, parameters)
-    if kind == JSON:
-        return (
+        contents, parameters = await _uploaded(request, body, parameters, settings.max_files)
+    elif kind == JSON:
+        content, parameters = (
             _from_json(body, parameters)
             if len(body) < SMALL_JSON
             else await run_in_threadpool(_from_json, body, parameters)
         )
-    raise UnsupportedKind(
-        f"Content-Type {kind} is not taken; image/*, application/octet-stream, {MULTIPART} and {JSON} are. "
-        "(With curl and --data-binary, add -H 'Content-Type: image/png'.)"
-    )
+        contents = [("", content)]
+    elif kind and not kind.startswith("image/") and kind not in ("application/octet-stream", *ZIPS):
+        raise UnsupportedKind(
+            f"Content-Type {kind} is not taken; image/*, application/octet-stream, {ZIP}, {MULTIPART} and {JSON} are. "
+            "(With curl and --data-binary, add -H 'Content-Type: image/png'.)"
+        )
+    files = [File(name, len(content), partial(bytes, content)) for name, content in contents]
+    several = len(files) > 1
+    if not several and archives.is_archive(contents[0][1]):
+        most = settings.max_files, settings.max_unpacked_bytes
+        files, several = await run_in_threadpool(archives.files, contents[0][1], *most), True
+    return Sent(files, several, sum(len(content) for _, content in contents), parameters)
 
 
 async def whole(request: Request, limit: int) -> bytes:
@@ -152,25 +173,31 @@ async def whole(request: Request, limit: int) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _uploaded(request: Request, body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
+async def _uploaded(
+    request: Request, body: bytes, parameters: Parameters, most_files: int
+) -> tuple[list[tuple[str, bytes]], Parameters]:
+    """The files of a form, with their names, and the parameters with the form's own."""
+
     async def stream() -> AsyncGenerator[bytes]:
         yield body
 
     try:
-        form = await MultiPartParser(request.headers, stream()).parse()
-    except (MultiPartException, UnicodeError) as error:  # the latter from a charset that decodes nothing
+        form = await MultiPartParser(request.headers, stream(), max_files=most_files).parse()
+    except MultiPartException as error:
+        if "Too many files" in error.message:
+            raise TooLarge(f"The form has too many files; at most {most_files:,} are taken.") from None
+        raise BrokenBody(f"The form cannot be read: {error}") from None
+    except UnicodeError as error:  # from a charset that decodes nothing
         raise BrokenBody(f"The form cannot be read: {error}") from None
     files = form.getlist("file")
     try:
-        if len(files) > 1:
-            raise TooLarge(f"The form has {len(files)} files; one is taken at a time.")
-        if not files or not isinstance(files[0], UploadFile):
+        contents = [(file.filename or "", await file.read()) for file in files if isinstance(file, UploadFile)]
+        if not contents or len(contents) < len(files):
             raise BrokenBody("The form has no file in a part named 'file' (with curl: -F file=@picture.png).")
-        content = await files[0].read()
-        if not content:
+        if len(contents) == 1 and not contents[0][1]:
             raise BrokenBody("The file is empty.")
         fields = {name: value for name, value in form.items() if name in Parameters.model_fields}
-        return content, _parameters(parameters, fields)
+        return contents, _parameters(parameters, fields)
     finally:
         await form.close()
 

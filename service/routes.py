@@ -1,33 +1,47 @@
 """The image and service routes: each finds its inputs, calls, and wraps the answer."""
 
+import asyncio
 import base64
 import platform
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict
-from functools import lru_cache
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, NamedTuple
 
-import mimeparse
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field
+from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
-from service import __version__, bodies, denoiser, framing, images, metrics, noise, problems, strip, tiling
-from service.bodies import JSON, MULTIPART, JsonBody, Parameters
+from service import (
+    __version__,
+    answers,
+    archives,
+    bodies,
+    denoiser,
+    framing,
+    images,
+    metrics,
+    noise,
+    problems,
+    strip,
+    tiling,
+)
+from service.answers import Answer, Psnr
+from service.archives import File
+from service.bodies import JSON, MULTIPART, ZIP, JsonBody, Parameters
 from service.denoiser import Denoiser, Pixels, Task
-from service.errors import BadParameter, Draining, NotAcceptable, TooLarge, UnknownModel
+from service.errors import BadParameter, Draining, RequestError, TooLarge, UnknownModel
 from service.framing import Frame
 from service.metrics import Stages
 from service.state import SMALL_BODY, SMALL_PICTURE, Service
 from service.uncertainty import uncertainty
 
-KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp"}
-ANSWERS = (JSON, "image/webp", "image/png")  # of equally welcome ones the last is taken
 LIMITS = {
     "max_body_bytes",
     "max_pixels",
+    "max_files",
+    "max_unpacked_bytes",
     "queue",
     "queue_bytes",
     "deadline_seconds",
@@ -36,29 +50,8 @@ LIMITS = {
     "max_header_bytes",
     "max_connections",
 }
+ARCHIVE = "pictures.zip"
 INVERTED = {"auto": None, "true": True, "false": False}
-
-
-class Psnr(BaseModel):
-    """Peak signal-to-noise ratios, in dB."""
-
-    before: float = Field(description="of the picture with its noise")
-    after: float = Field(description="of the answer")
-
-
-class Answer(BaseModel):
-    """The JSON form of an answer."""
-
-    model: str
-    provider: str = Field(description="where the model ran")
-    width: int
-    height: int
-    inverted: bool = Field(description="whether the picture was found, or said, to be dark ink on light paper")
-    image: str = Field(description="base64 of a PNG")
-    code: list[Any] | None = Field(description="the hidden code, in its own shape, of models that have one")
-    uncertainty: float = Field(description="0 (sure) … 1: ranks answers by their error")
-    psnr: Psnr | None = Field(None, description="with `noise` only: how near to the picture as it was sent")
-    timing_ms: dict[str, float] = Field(description="decode, queue, infer, encode")
 
 
 class ImageRoute(APIRoute):
@@ -90,7 +83,11 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _IMAGE_ROUTE: dict[str, Any] = {
     "response_class": Response,
     "responses": {
-        200: {"content": {"image/png": _BINARY, "image/webp": _BINARY}, "model": Answer, "description": "The picture."},
+        200: {
+            "content": {"image/png": _BINARY, "image/webp": _BINARY, ZIP: _BINARY},
+            "model": Answer | answers.Batch,
+            "description": "The picture; of several, a zip of them.",
+        },
         **_problems(
             {
                 400: "The body is cut, damaged or badly encoded.",
@@ -112,12 +109,19 @@ _IMAGE_ROUTE: dict[str, Any] = {
                 MULTIPART: {
                     "schema": {
                         "type": "object",
-                        "properties": {"file": {"type": "string", "format": "binary", "description": "one image"}},
+                        "properties": {
+                            "file": {
+                                "type": "array",
+                                "items": {"type": "string", "format": "binary"},
+                                "description": "one image, or several",
+                            }
+                        },
                         "required": ["file"],
                     }
                 },
                 "image/*": _BINARY,
                 "application/octet-stream": _BINARY,
+                ZIP: _BINARY,
                 JSON: {"schema": JsonBody.model_json_schema()},
             },
         }
@@ -142,51 +146,84 @@ async def reconstruct(request: Request, parameters: Annotated[Parameters, Query(
 
 
 async def _answer(request: Request, parameters: Parameters, task: Task) -> Response:
-    """The straight line: read, decode, fit, run, restore, encode."""
+    """Reads what was sent, and has each picture go its way."""
     service: Service = request.app.state.service
     service.pictures.check()  # the sooner it is told, the less it costs those who are inside
     settings = service.settings
-    media_type = _accepted(request)
     size = bodies.announced(request, settings.max_body_bytes)
     with service.bodies.admit(size if size > SMALL_BODY else 0) as held:
-        content, parameters = await bodies.read(request, parameters, settings.max_body_bytes)
-        held.shrink(min(held.much, len(content)))
-        model = _model(service, parameters.model, task)
-        with service.pictures.admit():
-            stages = Stages()
-            try:
-                sent = images.decode(content, SMALL_PICTURE) if len(content) <= SMALL_BODY else None
-            except TooLarge:
-                sent = None
-            if sent is not None:
-                stages.end("decode")
-                picture = _seen(sent, model, parameters)
-                (ran,) = await service.in_turn(request, model, [picture.seen])
-                stages.milliseconds |= {"queue": 1000 * ran.waited_s, "infer": 1000 * ran.run_s}
-                stages.start()
-                return _response(picture, ran.pixels, ran.code, model, parameters, media_type, stages)
-            return await _large(request, service, content, model, parameters, media_type, stages)
+        sent = await bodies.read(request, parameters, settings)
+        held.shrink(min(held.much, sent.size))
+        model = _model(service, sent.parameters.model, task)
+        with service.pictures.admit(len(sent.files)):
+            if sent.several:
+                return await _batch(Job(request, service, model, sent.parameters), sent.files)
+            media_type = answers.accepted(request, answers.OF_ONE)
+            made = await Job(request, service, model, sent.parameters, media_type).done(sent.files[0])
+            headers = _headers(model, made.stages)
+            headers["X-Input-Inverted"] = "true" if made.inverted else "false"
+            if made.told is None:
+                return Response(made.image, media_type=media_type, headers=headers)
+            return Response(to_json(made.told.fields()), media_type=JSON, headers=headers)
 
 
-async def _large(
-    request: Request,
-    service: Service,
-    content: bytes,
-    model: Denoiser,
-    parameters: Parameters,
-    media_type: str,
-    stages: Stages,
-) -> Response:
-    """The same for a picture that takes long: in a thread."""
-    async with service.large_turn(request):
-        stages.end("queue")
-        sent = await run_in_threadpool(images.decode, content, service.settings.max_pixels)
-        picture = await run_in_threadpool(_seen, sent, model, parameters)
-        stages.end("decode")
-        restored, code = await run_in_threadpool(tiling.run, model, picture.seen)
-        metrics.ran(model.name, 1)
-        stages.end("infer")
-        return await run_in_threadpool(_response, picture, restored, code, model, parameters, media_type, stages)
+async def _batch(job: "Job", files: Sequence[File]) -> Response:
+    """Several pictures at once; one that fails is told among the answers, and spoils no other."""
+    started = time.perf_counter()
+    media_type = answers.accepted(job.request, answers.OF_SEVERAL)
+    job = replace(job, media_type=media_type, among_others=True)
+    running = [asyncio.ensure_future(_tried(job, file)) for file in files]
+    try:
+        made = await asyncio.gather(*running)
+    except BaseException:  # the caller has gone, or a bug: the others' work would be for nobody
+        for one in running:
+            one.cancel()
+        raise
+    failed = [
+        {"filename": file.name, "problem": result}
+        for file, result in zip(files, made, strict=True)
+        if isinstance(result, dict)
+    ]
+    if media_type == JSON:
+        results = [
+            {"filename": file.name, **(result.told.fields() if result.told else {})}
+            if isinstance(result, Made)
+            else {"filename": file.name, "problem": result}
+            for file, result in zip(files, made, strict=True)
+        ]
+        content = await run_in_threadpool(to_json, {"results": results})
+    else:
+        names = archives.names([file.name for file in files], f".{answers.KINDS.get(media_type, 'png')}")
+        media_type = ZIP
+        members = [(name, result.image) for name, result in zip(names, made, strict=True) if isinstance(result, Made)]
+        if failed:
+            members.append((answers.PROBLEMS, to_json(failed, indent=2)))
+        content = await run_in_threadpool(archives.pack, members)
+    headers = _headers(job.model, Stages())
+    headers["Server-Timing"] = f"total;dur={1000 * (time.perf_counter() - started):.3f}"
+    headers["X-Failed-Items"] = str(len(failed))
+    if media_type == ZIP:  # so that browsers, and /docs, offer it as a file
+        headers["Content-Disposition"] = f'attachment; filename="{ARCHIVE}"'
+    return Response(content, media_type=media_type, headers=headers)
+
+
+async def _tried(job: "Job", file: File) -> "Made | dict[str, str | int]":
+    """What became of a file: a picture, or a problem."""
+    try:
+        return await job.done(file)
+    except RequestError as error:
+        metrics.refused(type(error).__name__)
+        path, request_id = job.request.scope["path"], job.request.state.request_id
+        return problems.problem(problems.STATUS[type(error)], str(error), path, request_id)
+
+
+def _headers(model: Denoiser, stages: Stages) -> dict[str, str]:
+    return {
+        "Server-Timing": stages.header(),
+        "X-Model": model.name,
+        "X-Execution-Provider": model.provider,
+        "Vary": "Accept",
+    }
 
 
 class Picture(NamedTuple):
@@ -198,70 +235,88 @@ class Picture(NamedTuple):
     frame: Frame
 
 
-def _seen(sent: Pixels, model: Denoiser, parameters: Parameters) -> Picture:
-    noisy = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
-    return Picture(sent, noisy, *framing.fit(noisy, model.size, INVERTED[parameters.invert]))
+class Made(NamedTuple):
+    """A picture that is done."""
+
+    image: bytes
+    inverted: bool
+    told: Answer | None  # where JSON is wanted
+    stages: Stages
 
 
-def _response(
-    picture: Picture,
-    answer: Pixels,
-    code: Pixels | None,
-    model: Denoiser,
-    parameters: Parameters,
-    media_type: str,
-    stages: Stages,
-) -> Response:
-    frame = picture.frame
-    restored = framing.restore(answer, frame)
-    shown = framing.restore(answer, frame, native=True) if parameters.size == "native" else restored
-    if parameters.layout == "strip":
-        shown = strip.explained(picture.noisy, picture.seen, code, restored)
-    image = images.encode(shown, KINDS.get(media_type, "png"))
-    stages.end("encode")
-    metrics.staged(model.name, stages.milliseconds.items())
-    headers = {
-        "Server-Timing": stages.header(),
-        "X-Model": model.name,
-        "X-Execution-Provider": model.provider,
-        "X-Input-Inverted": "true" if frame.inverted else "false",
-        "Vary": "Accept",
-    }
-    if media_type != JSON:
-        return Response(image, media_type=media_type, headers=headers)
-    psnr = None
-    if parameters.noise:
-        psnr = Psnr(before=noise.psnr(picture.sent, picture.noisy), after=noise.psnr(picture.sent, restored))
-    told = Answer(
-        model=model.name,
-        provider=model.provider,
-        width=shown.shape[1],
-        height=shown.shape[0],
-        inverted=frame.inverted,
-        image=base64.b64encode(image).decode(),
-        code=None if code is None else code.tolist(),
-        uncertainty=uncertainty(picture.seen, answer),
-        psnr=psnr,
-        timing_ms={name: round(duration, 3) for name, duration in stages.milliseconds.items()},
-    )
-    return Response(told.model_dump_json(exclude=None if psnr else {"psnr"}), media_type=JSON, headers=headers)
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be done with each picture of a request."""
 
+    request: Request
+    service: Service
+    model: Denoiser
+    parameters: Parameters
+    media_type: str = ""
+    among_others: bool = False
 
-def _accepted(request: Request) -> str:
-    """Which of ANSWERS the caller likes best."""
-    accept = [str(value, "latin-1") for name, value in request.scope["headers"] if name == b"accept"]
-    return _best(",".join(accept).lower()) if accept else ANSWERS[-1]
+    async def done(self, file: File) -> Made:
+        """The straight line: decode, fit, run, restore, encode. Raises RequestError."""
+        stages = Stages()
+        content = file.read() if file.size <= SMALL_BODY else b""
+        try:
+            sent = images.decode(content, SMALL_PICTURE) if content else None
+        except TooLarge:
+            sent = None
+        if sent is None:
+            return await self._large(file, stages)
+        stages.end("decode")
+        picture = self._picture(sent)
+        (ran,) = await self.service.in_turn(self.request, self.model, [picture.seen], more=self.among_others)
+        stages.milliseconds |= {"queue": 1000 * ran.waited_s, "infer": 1000 * ran.run_s}
+        stages.start()
+        return self._made(picture, ran.pixels, ran.code, stages)
 
+    async def _large(self, file: File, stages: Stages) -> Made:
+        """The same for a picture that takes long: in a thread."""
+        async with self.service.large_turn(self.request):
+            stages.end("queue")
+            content = await run_in_threadpool(file.read)
+            sent = await run_in_threadpool(images.decode, content, self.service.settings.max_pixels)
+            picture = await run_in_threadpool(self._picture, sent)
+            stages.end("decode")
+            restored, code = await run_in_threadpool(tiling.run, self.model, picture.seen)
+            metrics.ran(self.model.name, 1)
+            stages.end("infer")
+            return await run_in_threadpool(self._made, picture, restored, code, stages)
 
-@lru_cache
-def _best(accept: str) -> str:
-    try:
-        best = mimeparse.best_match(ANSWERS, accept or "*/*")
-    except mimeparse.MimeTypeParseException:
-        best = None
-    if not best:
-        raise NotAcceptable(f"Accept: {accept} leaves nothing; there are {', '.join(reversed(ANSWERS))}.")
-    return str(best)
+    def _picture(self, sent: Pixels) -> Picture:
+        parameters = self.parameters
+        noisy = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
+        return Picture(sent, noisy, *framing.fit(noisy, self.model.size, INVERTED[parameters.invert]))
+
+    def _made(self, picture: Picture, answer: Pixels, code: Pixels | None, stages: Stages) -> Made:
+        parameters, frame = self.parameters, picture.frame
+        restored = framing.restore(answer, frame)
+        shown = framing.restore(answer, frame, native=True) if parameters.size == "native" else restored
+        if parameters.layout == "strip":
+            shown = strip.explained(picture.noisy, picture.seen, code, restored)
+        image = images.encode(shown, answers.KINDS.get(self.media_type, "png"))
+        stages.end("encode")
+        metrics.staged(self.model.name, stages.milliseconds.items())
+        if self.media_type != JSON:
+            return Made(image, frame.inverted, None, stages)
+        psnr = None
+        if parameters.noise:
+            psnr = Psnr(before=noise.psnr(picture.sent, picture.noisy), after=noise.psnr(picture.sent, restored))
+        told = Answer(
+            model=self.model.name,
+            provider=self.model.provider,
+            width=shown.shape[1],
+            height=shown.shape[0],
+            inverted=frame.inverted,
+            image=base64.b64encode(image).decode(),
+            code=None if code is None else code.tolist(),
+            uncertainty=uncertainty(picture.seen, answer),
+            psnr=psnr,
+            timing_ms={name: round(duration, 3) for name, duration in stages.milliseconds.items()},
+        )
+        return Made(image, frame.inverted, told, stages)
 
 
 def _model(service: Service, name: str | None, task: Task) -> Denoiser:

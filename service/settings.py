@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     )
     max_body_bytes: PositiveInt = Field(8 * 1024 * 1024, description="largest request body, in bytes")
     max_pixels: PositiveInt = Field(16_000_000, description="largest picture, in pixels (width times height)")
+    max_files: PositiveInt = Field(64, description="pictures in one request: files of a form, or of a zip")
+    max_unpacked_bytes: PositiveInt = Field(
+        64 * 1024 * 1024, description="largest sum of the files in a zip, unpacked, in bytes"
+    )
     queue: PositiveInt = Field(256, description="pictures that a process works on or lets wait; more get a 429")
     queue_bytes: PositiveInt = Field(
         128 * 1024 * 1024, description="bytes of large bodies that a process holds at a time; more get a 429"

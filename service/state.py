@@ -42,9 +42,14 @@ class Service:
             raise UnknownModel(f"There is no model named '{name[:100]}'; there are: {', '.join(self.denoisers)}.")
         return self.denoisers[name]
 
-    async def in_turn(self, request: Request, model: Denoiser, pictures: Sequence[Pixels]) -> list[Ran]:
-        """What a model makes of small pictures; where there is a long wait, only for a caller who is still there."""
-        if len(self.requests) == len(pictures) == 1:
+    async def in_turn(
+        self, request: Request, model: Denoiser, pictures: Sequence[Pixels], *, more: bool = False
+    ) -> list[Ran]:
+        """What a model makes of small pictures; where there is a long wait, only for a caller who is still there.
+
+        `more` says that others of the same request come as well.
+        """
+        if len(self.requests) == len(pictures) == 1 and not more:
             return [self.batcher.run_alone(model, pictures[0])]
         answers = [self.batcher.run(model, picture) for picture in pictures]
         running = answers[0] if len(answers) == 1 else asyncio.gather(*answers)  # the latter takes a turn more

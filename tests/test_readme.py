@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import httpx2
@@ -25,7 +26,11 @@ def test_the_curl_examples_work(server: httpx2.Client, tmp_path: Path, command: 
     assert ADDRESS in command
     here = command.replace(ADDRESS, str(server.base_url)).replace("curl ", "curl --silent --fail ")
     output = subprocess.run(["bash", "-ec", here], cwd=tmp_path, capture_output=True, check=True).stdout
-    pictures = list(tmp_path.glob("*.png"))
+    for path in tmp_path.glob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            assert archive.namelist() == ["noisy_7.png", "noisy_page.png"]
+            archive.extractall(tmp_path)
+    pictures = sorted(tmp_path.glob("*.png"))
     if pictures:
         with Image.open(pictures[0]) as picture:
             assert picture.size == (28, 28) or "layout=strip" in command

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.conftest import NOISY_7
+from tests.conftest import CLEAN_7, NOISY_7
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 WAIT_MS = 30_000
@@ -56,6 +56,23 @@ def test_an_upload_through_try_it_out_shows_the_picture(server: httpx2.Client, p
     expect(picture).to_be_visible()
     assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
     expect(operation.locator(".live-responses-table .response .response-col_status").first).to_contain_text("200")
+
+
+def test_several_files_through_try_it_out_give_a_zip(server: httpx2.Client, page: Page) -> None:
+    page.goto(f"{server.base_url}/docs")
+    operation = page.locator("#operations-images-denoise_denoise_post")
+    operation.locator(".opblock-summary").click()
+    operation.get_by_role("button", name="Try it out").click()
+    for number, picture in enumerate((NOISY_7, CLEAN_7)):
+        if number:
+            operation.get_by_role("button", name="Add string item").click()
+        operation.locator("input[type=file]").nth(number).set_input_files(picture)
+    operation.get_by_role("button", name="Execute").click()
+    live = operation.locator(".live-responses-table")
+    expect(live.locator(".response .response-col_status").first).to_contain_text("200")
+    expect(live).to_contain_text("application/zip")
+    expect(live.get_by_text("Download file")).to_be_visible()
+    expect(live).to_contain_text("x-failed-items: 0")
 
 
 def test_the_root_leads_to_the_documentation(server: httpx2.Client) -> None:
