@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from service import __version__, bodies, denoiser, errors, metrics, routes, v2
+from service import __version__, bodies, denoiser, errors, metrics, openapi, routes, v2
 from service.batching import Batcher, Gate
 from service.denoiser import Denoiser, Task
 from service.problems import MEDIA_TYPE, RETRY_AFTER_S, STATUS, problem
@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None) -> "App":
         summary="Cleans noisy pictures of handwritten digits with autoencoders.",
         docs_url=None,  # the pages below are the same with scripts served from here
         redoc_url=None,
+        openapi_tags=openapi.TAGS,
         redirect_slashes=False,  # a body is rarely sent a second time
         exception_handlers={
             **dict.fromkeys(STATUS, _request_error),
@@ -81,7 +82,7 @@ def create_app(settings: Settings | None = None) -> "App":
     app.add_api_route("/", _home, include_in_schema=False)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/redoc", _redoc, include_in_schema=False)
-    _describe_models(app)
+    openapi.describe(app.openapi(), app.state.service)
     return app
 
 
@@ -176,7 +177,7 @@ class App(FastAPI):
             return
         metrics.serves(_told_of(service.denoisers), no_more=before - _told_of(service.denoisers))
         service.batcher = Batcher(service.settings.deadline_seconds)  # the old one finishes what waits in it
-        _describe_models(self)
+        openapi.describe(self.openapi(), service)
         log.info("The models have been loaded anew: %s", ", ".join(service.denoisers))
 
 
@@ -274,23 +275,3 @@ async def _redoc(request: Request) -> HTMLResponse:
         redoc_favicon_url=f"{root}/static/favicon.svg",
         with_google_fonts=False,
     )
-
-
-def _describe_models(app: FastAPI) -> None:
-    """Puts the names that each route's `model` may have into OpenAPI, where they become a list to choose from.
-
-    And the key, where one is needed.
-    """
-    service: Service = app.state.service
-    (name,) = app.openapi()["paths"]["/models/{name}"]["get"]["parameters"]
-    name["schema"] = {"type": "string", "enum": list(service.denoisers)}
-    for task, default in service.defaults.items():
-        operation = app.openapi()["paths"][f"/{task}"]["post"]
-        for parameter in operation["parameters"]:
-            if parameter["name"] == "model":
-                names = [name for name, model in service.denoisers.items() if model.task == task]
-                parameter["schema"] = {"type": "string", "enum": names, "default": default}
-        if service.settings.api_keys:
-            operation["security"] = [{"key": []}]
-    if service.settings.api_keys:
-        app.openapi()["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}

@@ -134,7 +134,12 @@ async def denoise(request: Request, parameters: Annotated[Parameters, Query()]) 
     """Finds out whether ink is light or dark, has a model clean the picture, and gives it back as it was otherwise.
 
     A model of any size gets all of the picture; one that knows 28×28 pixels gets its digit, framed as MNIST frames
-    digits, and the clean digit is put back at its place.
+    digits, and the clean digit is put back at its place. The answer has the width, the height and the polarity of what
+    was sent.
+
+    Send one picture as the body, in a form or in JSON, or several in a form or a zip. `Accept` chooses between PNG,
+    WebP and JSON, which also has the hidden code and how sure the model is. Several pictures come back in a zip; those
+    that are bad are told in its `problems.json`, and counted in `X-Failed-Items`.
     """
     return await _answer(request, parameters, "denoise")
 

@@ -64,13 +64,13 @@ async def server() -> dict[str, Any]:
 
 @api.get("/v2/health/live", summary="Is the process alive?")
 async def live() -> dict[str, bool]:
-    """As `/livez`."""
+    """200 while the process can answer, as `/livez`."""
     return {"live": True}
 
 
 @api.get("/v2/health/ready", summary="Should it get requests?", responses={UNAVAILABLE: {"description": "Not now."}})
 async def ready(request: Request) -> Response:
-    """As `/readyz`."""
+    """200 when all models are ready, 503 while draining, as `/readyz`."""
     draining = request.app.state.service.draining
     return JSONResponse({"live": True, "ready": not draining}, UNAVAILABLE if draining else 200)
 
@@ -95,9 +95,9 @@ async def all_statistics(request: Request) -> dict[str, Any]:
 
 
 @_of_model("", "A model's tensors")
-async def metadata(request: Request, name: str, version: str = VERSION) -> dict[str, Any]:
+async def metadata(request: Request, name: str) -> dict[str, Any]:
     """Name, data type and shape of what it takes and gives; -1 stands for any length."""
-    model = _model(request, name, version)
+    model = _model(request, name)
     return {
         "name": name,
         "versions": [VERSION],
@@ -108,16 +108,16 @@ async def metadata(request: Request, name: str, version: str = VERSION) -> dict[
 
 
 @_of_model("/ready", "Is a model ready?")
-async def model_ready(request: Request, name: str, version: str = VERSION) -> dict[str, Any]:
+async def model_ready(request: Request, name: str) -> dict[str, Any]:
     """Every model that is served is; 404 for others."""
-    _model(request, name, version)
+    _model(request, name)
     return {"name": name, "ready": True}
 
 
 @_of_model("/config", "A model's configuration")
-async def config(request: Request, name: str, version: str = VERSION) -> dict[str, Any]:
+async def config(request: Request, name: str) -> dict[str, Any]:
     """Triton's ModelConfig, as far as it means something here."""
-    model = _model(request, name, version)
+    model = _model(request, name)
 
     def described(tensor: Tensor) -> dict[str, Any]:
         return {"name": tensor.name, "data_type": "TYPE_FP32", "dims": _shape(tensor)[1:]}
@@ -135,9 +135,9 @@ async def config(request: Request, name: str, version: str = VERSION) -> dict[st
 
 
 @_of_model("/stats", "What a model has done")
-async def statistics(request: Request, name: str, version: str = VERSION) -> dict[str, Any]:
+async def statistics(request: Request, name: str) -> dict[str, Any]:
     """Triton's statistics: requests, runs, and the time spent at each stage, since the start."""
-    return {"model_stats": [_statistics(_model(request, name, version))]}
+    return {"model_stats": [_statistics(_model(request, name))]}
 
 
 @api.post("/v2/models/{name}/versions/{version}/infer", include_in_schema=False)
@@ -173,7 +173,8 @@ async def statistics(request: Request, name: str, version: str = VERSION) -> dic
                     "example": {
                         "inputs": [
                             {"name": tensors.IMAGE, "datatype": "FP32", "shape": [1, 28, 28, 1], "data": [0.0] * 784}
-                        ]
+                        ],
+                        "outputs": [{"name": "restored"}],
                     }
                 },
                 "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
@@ -181,7 +182,7 @@ async def statistics(request: Request, name: str, version: str = VERSION) -> dic
         }
     },
 )
-async def infer(request: Request, name: str, version: str = VERSION) -> Response:
+async def infer(request: Request, name: str) -> Response:
     """Takes digits as a model sees them: light ink on black, of its own size; FP32 is 0 … 1, UINT8 is 0 … 255.
 
     The tensor is JSON, or bytes behind the JSON as `Inference-Header-Content-Length` says. The body may be packed
@@ -193,7 +194,7 @@ async def infer(request: Request, name: str, version: str = VERSION) -> Response
     encoding = bodies.header(request, b"content-encoding").strip().lower()
     size = bodies.announced(request, limit)
     with service.bodies.admit(limit if encoding else size if size > SMALL_BODY else 0):
-        model = _model(request, name, version)
+        model = _model(request, name)
         stages = Stages()
         body = await bodies.whole(request, limit)
         if encoding:
@@ -249,9 +250,10 @@ def _shape(tensor: Tensor) -> list[int]:
     return [side if isinstance(side, int) else -1 for side in tensor.shape]
 
 
-def _model(request: Request, name: str, version: str) -> Denoiser:
+def _model(request: Request, name: str) -> Denoiser:
     service: Service = request.app.state.service
     model = service.model(name)
+    version = request.path_params.get("version", VERSION)
     if version != VERSION:
         raise UnknownModel(f"The model '{name}' has no version '{version[:100]}', only {VERSION}.")
     return model
