@@ -8,6 +8,7 @@ import argparse
 import base64
 import collections
 import io
+import json
 import os
 import re
 import signal
@@ -94,11 +95,24 @@ def request(random: np.random.Generator) -> dict[str, Any]:
     if random.random() < BROKEN:
         content = damaged(content, random)
     route = str(random.choice(ROUTES))
-    form = random.integers(3)
+    form = random.integers(5)
     if form == 0:
         return {"url": route, "content": content, "headers": {"Content-Type": "application/octet-stream"}}
     if form == 1:
         return {"url": route, "files": {"file": ("picture", content)}}
+    if form == 2:  # noqa: PLR2004  # the third of the forms
+        return {"url": route, "files": [("file", (name, content)) for name in ("one", "other")]}
+    if form == 3:  # noqa: PLR2004
+        digits = random.random((int(random.integers(1, 9)), 28, 28, 1), np.float32)
+        head = {
+            "name": "image",
+            "datatype": "FP32",
+            "shape": digits.shape,
+            "parameters": {"binary_data_size": digits.nbytes},
+        }
+        told = json.dumps({"inputs": [head], "parameters": {"binary_data_output": True}}).encode()
+        length = {"Inference-Header-Content-Length": str(len(told))}
+        return {"url": "/v2/models/conv_dae/infer", "content": told + digits.tobytes(), "headers": length}
     inputs = base64.b64encode(content).decode()
     return {"url": route, "json": {"inputs": inputs, "parameters": {}}, "headers": {"Accept": "application/json"}}
 
