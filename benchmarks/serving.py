@@ -7,7 +7,7 @@ Writes docs/performance.md. Needs wrk, and the environments that `make bench` se
 
 import argparse
 import contextlib
-import io
+import json
 import multiprocessing
 import os
 import platform
@@ -24,12 +24,11 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import psutil
-from PIL import Image
 
 from benchmarks.stacks import work
 from service.denoiser import CPU, Denoiser
@@ -62,6 +61,7 @@ class Stack:
     path: str = "/denoise"
     environment: dict[str, str] = field(default_factory=dict)
     fixed: bool = False  # it does no work
+    tensors: int = 0  # it takes so many digits as one binary tensor
 
     @property
     def row(self) -> str:
@@ -91,6 +91,14 @@ def other(name: str, *arguments: str) -> tuple[str, ...]:
     return (str(ROOT / f".venv-{name}" / "bin" / arguments[0]), *arguments[1:])
 
 
+def of_tensors(model: str) -> Stack:
+    """The service itself, by the Open Inference Protocol."""
+    stack = ours(model)
+    name, path = f"this service, {max(BATCHES)} digits as a tensor", f"/v2/models/{model}/infer"
+    queue = {"DENOISE_QUEUE": "10000"}  # room for all callers
+    return replace(stack, name=name, path=path, tensors=max(BATCHES), environment=stack.environment | queue)
+
+
 def ours(model: str, form: bool = False) -> Stack:
     """The service itself."""
     name = f"this service{', form' if form else ''}"
@@ -117,6 +125,8 @@ STACKS = (
     Stack(REFERENCE, "easy_dae", plain("by_hand")),
     ours("unet_dae"),
     Stack(REFERENCE, "unet_dae", plain("by_hand")),
+    of_tensors("conv_dae"),
+    of_tensors("unet_dae"),
 )
 
 
@@ -177,20 +187,28 @@ def running(stack: Stack) -> Iterator[tuple[psutil.Process, str]]:
                     child.kill()
 
 
-def body(stack: Stack) -> tuple[bytes, str]:
-    """A request's body and its Content-Type."""
+def body(stack: Stack) -> tuple[bytes, dict[str, str]]:
+    """A request's body and its headers."""
     content = PICTURE.read_bytes()
+    if stack.tensors:
+        digits = np.repeat(work.decode(content)[np.newaxis, ..., np.newaxis], stack.tensors, axis=0)
+        size = {"binary_data_size": digits.nbytes}
+        image = {"name": "image", "datatype": "FP32", "shape": digits.shape, "parameters": size}
+        wanted = [{"name": "restored", "parameters": {"binary_data": True}}]
+        head = json.dumps({"inputs": [image], "outputs": wanted}).encode()
+        kind = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
+        return head + digits.tobytes(), kind
     if not stack.form:
-        return content, "image/png"
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="7.png"\r\n'
-    head += "Content-Type: image/png\r\n\r\n"
-    return head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={BOUNDARY}"
+        return content, {"Content-Type": "image/png"}
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="7.png"\r\n'.encode()
+    head += b"Content-Type: image/png\r\n\r\n"
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    return head + content + f"\r\n--{BOUNDARY}--\r\n".encode(), kind
 
 
 def answer(stack: Stack, url: str) -> bytes | None:
     """What one request gives; None where nobody answers, or not yet."""
-    content, kind = body(stack)
-    request = urllib.request.Request(url, content, {"Content-Type": kind})
+    request = urllib.request.Request(url, *body(stack))
     try:
         with urllib.request.urlopen(request, timeout=5) as response:
             told: bytes = response.read()
@@ -205,9 +223,11 @@ def check(stack: Stack, url: str) -> None:
         return
     told = answer(stack, url)
     assert told is not None
-    with Image.open(PICTURE) as picture, Image.open(io.BytesIO(told)) as denoised:
-        seen = np.asarray(picture, np.float32)[np.newaxis, ..., np.newaxis] / np.float32(255)
-        restored = np.asarray(denoised, np.float32) / 255
+    seen = work.decode(PICTURE.read_bytes())[np.newaxis, ..., np.newaxis]
+    if stack.tensors:
+        restored = np.frombuffer(told[-seen.nbytes :], np.float32).reshape(work.SIDE, work.SIDE)
+    else:
+        restored = work.decode(told)
     expected = Denoiser(ROOT / "models" / f"{stack.model}.onnx", CPU, 1)(seen).pixels[0, ..., 0]
     if (off := float(np.abs(restored - expected).max())) > SAME:
         sys.exit(f"{stack.row} gives other pixels than the model: {off:.3f} off.")
@@ -215,13 +235,13 @@ def check(stack: Stack, url: str) -> None:
 
 def load(stack: Stack, process: psutil.Process, url: str, callers: int) -> Measured:
     """What wrk measures with so many callers, after a warm-up."""
-    content, kind = body(stack)
+    content, headers = body(stack)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "body").write_bytes(content)
         script = Path(folder) / "post.lua"
         script.write_text(
             f'local file = io.open("{folder}/body", "rb")\nwrk.method = "POST"\nwrk.body = file:read("*a")\n'
-            f'wrk.headers["Content-Type"] = "{kind}"\n'
+            + "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in headers.items())
         )
         wrk(url, callers, WARM_UP_S, script)
         before = cpu_s(process)
@@ -335,7 +355,7 @@ def report(medians: dict[tuple[str, int], Measured], alone: dict[str, Alone], ro
         yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
         for stack in STACKS:
             told = medians.get((stack.row, callers))
-            if told is None:
+            if told is None or stack.tensors:
                 continue
             reference = medians.get((f"{REFERENCE}, {stack.model}", callers))
             ratio = f"{told.requests_s / reference.requests_s:.2f}" if reference else ""
@@ -346,6 +366,18 @@ def report(medians: dict[tuple[str, int], Measured], alone: dict[str, Alone], ro
                 f"| {stack.row} | {told.requests_s:,.0f} | {ratio} | {told.p50_ms:.2f} | {told.p99_ms:.2f} | "
                 f"{told.cpu_us:.0f} | {efficiency} | {f'{told.failed:.0%}' if told.failed else ''} |"
             )
+    yield from ("", f"## {max(BATCHES)} digits a request, as a tensor", "")
+    yield "| model | callers | digits/s | to the runs alone, in process | p50, ms | p99, ms |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+    for stack in STACKS:
+        for callers in CALLERS:
+            told = medians.get((stack.row, callers))
+            if told and stack.tensors:
+                rate, best = told.requests_s * stack.tensors, PROCESSES * alone[stack.model].digits_s[stack.tensors]
+                yield (
+                    f"| {stack.model} | {callers} | {rate:,.0f} | {rate / best:.2f} | {told.p50_ms:.2f} | "
+                    f"{told.p99_ms:.2f} |"
+                )
     yield from ("", f"## In process, one thread, in {PROCESSES} processes at once", "")
     yield f"| model | {' | '.join(f'digits/s in batches of {batch}' for batch in BATCHES)} | decode, µs | encode, µs |"
     yield f"| --- |{' ---: |' * (len(BATCHES) + 2)}"

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     max_unpacked_bytes: PositiveInt = Field(
         64 * 1024 * 1024, description="largest sum of the files in a zip, unpacked, in bytes"
     )
-    queue: PositiveInt = Field(256, description="pictures that a process works on or lets wait; more get a 429")
+    queue: PositiveInt = Field(1024, description="pictures that a process works on or lets wait; more get a 429")
     queue_bytes: PositiveInt = Field(
         128 * 1024 * 1024, description="bytes of large bodies that a process holds at a time; more get a 429"
     )

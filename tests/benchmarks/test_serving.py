@@ -26,7 +26,9 @@ def test_the_table_has_ratios_and_efficiencies() -> None:
 
 
 def test_every_stack_is_sent_what_it_takes() -> None:
-    content, kind = serving.body(Stack("form", "conv_dae", (), form=True))
+    content, headers = serving.body(Stack("form", "conv_dae", (), form=True))
     assert content.startswith(b"--benchmark\r\n")
-    assert kind == "multipart/form-data; boundary=benchmark"
-    assert serving.body(Stack("raw", "conv_dae", ()))[1] == "image/png"
+    assert headers == {"Content-Type": "multipart/form-data; boundary=benchmark"}
+    assert serving.body(Stack("raw", "conv_dae", ()))[1] == {"Content-Type": "image/png"}
+    content, headers = serving.body(serving.of_tensors("conv_dae"))
+    assert len(content) == int(headers["Inference-Header-Content-Length"]) + 64 * 784 * 4

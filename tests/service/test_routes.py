@@ -312,7 +312,7 @@ def test_info_tells_what_runs(real: TestClient) -> None:
     assert info["providers"]["conv_dae"] == "CPUExecutionProvider"
     assert info["limits"]["max_body_bytes"] == 8 * 1024 * 1024
     assert info["limits"]["max_pixels"] == 16_000_000
-    assert info["limits"]["queue"] == 256
+    assert info["limits"]["queue"] == 1024
     assert max(info["self_check"]["differences"].values()) <= info["self_check"]["tolerance"]
 
 
