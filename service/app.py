@@ -7,15 +7,13 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import anyio
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -23,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from service import __version__, bodies, denoiser, errors, metrics, openapi, routes, v2
+from service import __version__, bodies, denoiser, errors, metrics, openapi, pages, routes, v2
 from service.batching import Batcher, Gate
 from service.denoiser import Denoiser, Task
 from service.problems import MEDIA_TYPE, RETRY_AFTER_S, STATUS, problem
@@ -35,7 +33,6 @@ HUNG_UP = 499  # by the caller, as nginx has it
 OTHER = "other"  # where a path is none of ours: a label for each would have no end
 LOGGED = {"x-model": "model", "x-execution-provider": "provider", "server-timing": "stages"}
 Handler = Callable[[Request], Awaitable[Response]]
-STATIC = Path(__file__).parent / "static"
 
 log = logging.getLogger(__name__)
 requests_log = logging.getLogger("service.requests")
@@ -78,8 +75,8 @@ def create_app(settings: Settings | None = None) -> "App":
     app.include_router(routes.images_api)
     app.include_router(routes.service_api)
     app.include_router(v2.api)
-    app.mount("/static", StaticFiles(directory=STATIC))
-    app.add_api_route("/", _home, include_in_schema=False)
+    app.mount("/static", pages.Files(directory=pages.STATIC))
+    app.add_api_route("/", pages.playground, include_in_schema=False)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/redoc", _redoc, include_in_schema=False)
     openapi.describe(app.openapi(), app.state.service)
@@ -249,10 +246,6 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 async def _fault(request: Request, _error: Exception) -> Response:
     """A bug of ours: the log has the trace, the caller the id to ask by."""
     return _problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed on this request; its log says why.")
-
-
-async def _home(request: Request) -> RedirectResponse:
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
 
 
 async def _docs(request: Request) -> HTMLResponse:

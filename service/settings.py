@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="keys, separated by commas, one of which every POST must bear; unset: none is needed"
     )
+    ui: bool = Field(True, description="whether `/` is the playground; if not, it leads to `/docs`")
     log: Form = Field("console", description="form of the log on standard error: `console` or `json`")
     log_requests: bool = Field(True, description="whether each request is a line in it")
     drain_seconds: NonNegativeFloat = Field(

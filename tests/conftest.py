@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import pytest
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+from playwright.sync_api import Browser, sync_playwright
 
 from service.app import create_app
 from service.settings import Settings
@@ -32,6 +34,7 @@ MNIST = ROOT / "tests" / "mnist"
 NOISY_7 = ROOT / "tests" / "digits" / "noisy_7.png"
 CLEAN_7 = ROOT / "tests" / "digits" / "clean_7.png"
 START_S = 60
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 
 @pytest.fixture(scope="session")
@@ -156,3 +159,16 @@ def server() -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=running.url(), timeout=START_S) as client:
         yield client
     running.ended(signal.SIGINT)
+
+
+@pytest.fixture(scope="module")  # its event loop would be in the way of other modules' own
+def chromium() -> Iterator[Browser]:
+    """A real Chromium, which must be installed."""
+    assert CHROMIUM, "these tests need Chromium on the PATH"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        )
+        yield browser
+        browser.close()

@@ -1,32 +1,22 @@
 """The documentation pages work in a browser that reaches no other host; an upload through them shows the picture."""
 
 import re
-import shutil
-from collections.abc import Iterator
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import CLEAN_7, NOISY_7
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 WAIT_MS = 30_000
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """A page in a real Chromium, which must be installed."""
-    assert CHROMIUM, "these tests need Chromium on the PATH"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-        )
-        page = browser.new_page()
-        page.set_default_timeout(WAIT_MS)
-        yield page
-        browser.close()
+def page(chromium: Browser) -> Page:
+    """A page in it."""
+    page = chromium.new_page()
+    page.set_default_timeout(WAIT_MS)
+    return page
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
@@ -73,7 +63,3 @@ def test_several_files_through_try_it_out_give_a_zip(server: httpx2.Client, page
     expect(live).to_contain_text("application/zip")
     expect(live.get_by_text("Download file")).to_be_visible()
     expect(live).to_contain_text("x-failed-items: 0")
-
-
-def test_the_root_leads_to_the_documentation(server: httpx2.Client) -> None:
-    assert server.get("/").headers["Location"] == "/docs"
