@@ -47,6 +47,7 @@ BATCHES = (1, 8, 64)
 TIMED_S = 0.5
 SAME = 3 / 255  # largest difference between a stack's pixels and the model's own
 BOUNDARY = "benchmark"
+OTHERS = "\n## Overload and soak\n"  # from here on the page is others'
 REFERENCE = "bare Starlette, work inline"
 
 
@@ -151,7 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = "\n".join(report(medians, alone, options.rounds))
     print(text)
     if not options.words:
-        DOCS.write_text(text, encoding="utf-8")
+        _, heading, others = DOCS.read_text(encoding="utf-8").partition(OTHERS)
+        DOCS.write_text(text + heading + others, encoding="utf-8")
 
 
 @contextmanager
