@@ -39,6 +39,8 @@ LOOKED_AT_S = 20.0  # four times in so long, or oftener, a connection is looked 
 BACKLOG = 2048  # connections that wait to be accepted
 LEAST_LIFE_S = 1.0  # a worker that ends sooner is replaced only after as long
 
+_claims: list[socket.socket] = []
+
 log = logging.getLogger("service")
 
 
@@ -407,6 +409,7 @@ def _listeners(settings: Settings) -> list[socket.socket]:
     port = settings.port
     with _address_named(settings):
         if settings.workers > 1 and port:  # sockets that share a port would also share it with another service
+            _claim(settings.host, port)
             with socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((settings.host, port))
@@ -414,6 +417,16 @@ def _listeners(settings: Settings) -> list[socket.socket]:
             listeners.append(_bound(settings, port))
             port = listeners[0].getsockname()[1]
     return listeners
+
+
+def _claim(host: str, port: int) -> None:
+    """Holds a name that only one process can have, for as long as this one lives.
+
+    Of two services that start at the same moment, neither has bound anything when the other one looks.
+    """
+    claim = socket.socket(socket.AF_UNIX)
+    claim.bind(f"\0denoise {host}:{port}")  # an abstract name (unix(7)): it ends with the process
+    _claims.append(claim)
 
 
 def _bound(settings: Settings, port: int) -> socket.socket:

@@ -78,6 +78,20 @@ def test_models_that_do_not_hold_stop_the_start(tmp_path: Path) -> None:
     assert "bad.onnx does not keep the models' contract" in refusal(DENOISE_MODELS=str(tmp_path))
 
 
+def test_of_two_that_start_at_once_one_serves() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    both = [Server(DENOISE_PORT=port, DENOISE_WORKERS="2", DENOISE_DRAIN_SECONDS="0") for _ in range(2)]
+    until = time.monotonic() + 30
+    while all(server.process.poll() is None for server in both) and time.monotonic() < until:
+        time.sleep(0.1)
+    serving, refused = sorted(both, key=lambda server: server.process.poll() is not None)
+    assert "cannot be listened on: Address already in use" in refused.ended()
+    assert httpx2.get(f"{serving.url()}/livez").status_code == 200
+    serving.ended(signal.SIGTERM)
+    assert serving.process.returncode == 0
+
+
 def test_nothing_is_reported_to_anybody(tmp_path: Path) -> None:
     # onnxruntime's reporting keeps a device id in the user's cache folder: none there, none sent
     code = "from service.app import create_app; create_app()"
