@@ -9,7 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 
 from service import images
-from service.bodies import JSON, ZIP
+from service.bodies import JSON, LONGEST_KEPT, ZIP
 from service.errors import NotAcceptable
 from service.problems import Problem
 
@@ -67,7 +67,10 @@ class Batch(BaseModel):
 def accepted(request: Request, choices: Sequence[str]) -> str:
     """Which of the choices the caller likes best. Raises NotAcceptable."""
     accept = [str(value, "latin-1") for name, value in request.scope["headers"] if name == b"accept"]
-    return _best(",".join(accept).lower(), tuple(choices)) if accept else choices[-1]
+    if not accept:
+        return choices[-1]
+    told = ",".join(accept).lower()
+    return (_best if len(told) <= LONGEST_KEPT else _best.__wrapped__)(told, tuple(choices))
 
 
 @lru_cache
@@ -77,5 +80,5 @@ def _best(accept: str, choices: tuple[str, ...]) -> str:
     except mimeparse.MimeTypeParseException:
         best = None
     if not best:
-        raise NotAcceptable(f"Accept: {accept} leaves nothing; there are {', '.join(reversed(choices))}.")
+        raise NotAcceptable(f"Accept: {accept[:100]} leaves nothing; there are {', '.join(reversed(choices))}.")
     return str(best)

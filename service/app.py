@@ -24,7 +24,7 @@ from starlette.types import Message, Receive, Scope, Send
 from service import __version__, bodies, denoiser, errors, metrics, openapi, pages, routes, v2
 from service.batching import Batcher, Gate
 from service.denoiser import Denoiser, Task
-from service.problems import MEDIA_TYPE, RETRY_AFTER_S, STATUS, problem
+from service.problems import RETRY_AFTER_S, STATUS, answer
 from service.settings import Settings, cpus, read
 from service.state import Service
 
@@ -212,10 +212,8 @@ def _problem(request: Request, status: int, detail: str, headers: dict[str, str]
         headers = {"Connection": "close", **(headers or {})}
     if status in RETRY_AFTER_S:
         headers = {"Retry-After": RETRY_AFTER_S[HTTPStatus(status)], **(headers or {})}
-    if request.scope["path"].startswith("/v2"):  # that protocol has its own form
-        return JSONResponse({"error": detail.encode(errors="replace").decode()}, status, headers)
-    content = problem(status, detail, request.scope["path"], request.state.request_id)
-    return JSONResponse(content, status, headers, media_type=MEDIA_TYPE)
+    content, media_type = answer(status, detail, request.scope["path"], request.state.request_id)
+    return JSONResponse(content, status, headers, media_type=media_type)
 
 
 async def _request_error(request: Request, error: Exception) -> Response:

@@ -31,7 +31,7 @@ class File(NamedTuple):
     """A file that was sent, alone or among others."""
 
     name: str
-    size: int  # bytes that read() gives
+    size: int  # bytes at most that read() has to go through
     read: Callable[[], bytes]  # raises BrokenBody
 
 
@@ -53,7 +53,8 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise BrokenBody(f"The zip cannot be read: {error}.") from None
-    found = [info for info in archive.infolist() if not _left_out(info)]
+    paths = [(info, PurePosixPath(info.filename.replace("\\", "/"))) for info in archive.infolist()]
+    found = {info: path for info, path in paths if not (info.is_dir() or _left_out(path))}
     if not found:
         raise BrokenBody("The zip holds no files.")
     if len(found) > most_files:
@@ -61,8 +62,7 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
     whole = sum(info.file_size for info in found)
     if whole > most_bytes:
         raise TooLarge(f"The zip has {whole:,} bytes when unpacked; at most {most_bytes:,} are taken.")
-    for info in found:
-        path = PurePosixPath(info.filename.replace("\\", "/"))
+    for info, path in found.items():
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise BrokenBody(f"The zip has a file named '{info.filename[:100]}', which leads out of it.")
         if path.suffix.lower() in ARCHIVES:
@@ -70,7 +70,7 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
         if info.file_size > PLAIN and info.file_size > MOST_RATIO * info.compress_size:
             ratio = info.file_size / max(1, info.compress_size)
             raise TooLarge(f"'{path.name[:100]}' unpacks to {ratio:,.0f} times its size, more than {MOST_RATIO}.")
-    return [File(info.filename, info.file_size, _reader(archive, info)) for info in found]
+    return [File(info.filename, max(info.file_size, info.compress_size), _reader(archive, info)) for info in found]
 
 
 def pack(contents: Iterable[tuple[str, bytes]]) -> bytes:
@@ -96,7 +96,7 @@ def names(sent: Sequence[str], suffix: str) -> list[str]:
         while answer.lower() in taken:
             again += 1
             answer = f"{base}-{again}{suffix}"
-        taken.add(answer.lower())
+        taken |= {answer.lower(), *(str(folder).lower() for folder in PurePosixPath(answer).parents)}
         given.append(answer)
     return given
 
@@ -115,12 +115,10 @@ def _check_directory(content: bytes, most_files: int) -> None:
         raise TooLarge(f"The zip's directory has {size:,} bytes, more than {most_files:,} files need.")
 
 
-def _left_out(info: zipfile.ZipInfo) -> bool:
-    """Folders, and what file managers put beside the files."""
-    parts = PurePosixPath(info.filename).parts
-    return (
-        info.is_dir() or not parts or parts[0] == "__MACOSX" or parts[-1].startswith("._") or parts[-1] == ".DS_Store"
-    )
+def _left_out(path: PurePosixPath) -> bool:
+    """What has no name, and what file managers put beside the files."""
+    parts = path.parts
+    return not parts or parts[0] == "__MACOSX" or parts[-1].startswith(("._", ".DS_Store"))
 
 
 def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], bytes]:

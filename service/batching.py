@@ -148,10 +148,20 @@ class Gate:
         self.most, self.what = most, what
         self.inside = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for one more."""
+        return self.inside >= self.most
+
+    @property
+    def sentence(self) -> str:
+        """What is told to those who are not let in."""
+        return f"{self.inside:,} {self.what} are being worked on; the limit is {self.most:,}."
+
     def check(self, count: int = 1) -> None:
         """Raises Busy when there is no room for so many; who is alone always has room."""
         if count and self.inside and self.inside + count > self.most:
-            raise Busy(f"{self.inside:,} {self.what} are being worked on; the limit is {self.most:,}.")
+            raise Busy(self.sentence)
 
     def admit(self, count: int = 1) -> "_Inside":
         """A context in which so many count. Raises Busy when there is no room for them."""

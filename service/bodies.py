@@ -25,7 +25,7 @@ MULTIPART = "multipart/form-data"
 ZIP = "application/zip"
 ZIPS = (ZIP, "application/x-zip-compressed")
 SMALL_JSON = 64 * 1024  # bytes: larger ones take a while
-LONGEST_KEPT = 500  # bytes of a query string
+LONGEST_KEPT = 500  # characters of a query or a header that what was made of it is kept for
 
 
 class Parameters(BaseModel):
@@ -191,7 +191,7 @@ async def _uploaded(
         raise BrokenBody(f"The form cannot be read: {error}") from None
     files = form.getlist("file")
     try:
-        contents = [(file.filename or "", await file.read()) for file in files if isinstance(file, UploadFile)]
+        contents = [(_name(file), await file.read()) for file in files if isinstance(file, UploadFile)]
         if not contents or len(contents) < len(files):
             raise BrokenBody("The form has no file in a part named 'file' (with curl: -F file=@picture.png).")
         if len(contents) == 1 and not contents[0][1]:
@@ -200,6 +200,10 @@ async def _uploaded(
         return contents, _parameters(parameters, fields)
     finally:
         await form.close()
+
+
+def _name(file: UploadFile) -> str:
+    return (file.filename or "").encode(errors="replace").decode()  # some charsets leave halves of characters
 
 
 def _from_json(body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:

@@ -66,7 +66,7 @@ _batch = lru_cache(_batches.labels)
 
 _seen: deque[tuple[Histogram, float]] = deque()  # and not counted yet
 _levels: dict[str, int] = {}  # of what waits, by size; not told yet
-_timers: list[asyncio.TimerHandle] = []
+_timers: list[tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle]] = []
 
 
 def answered(route: str, status: int, seconds: float) -> None:
@@ -75,14 +75,15 @@ def answered(route: str, status: int, seconds: float) -> None:
     What counts then is code that has just run: for many at once it takes a third of the time.
     """
     _seen.append((_request(route, status), seconds))
-    if not _timers:
-        _timers.append(asyncio.get_running_loop().call_later(COUNTED_EVERY_S, count))
+    loop = asyncio.get_running_loop()
+    if not _timers or _timers[0][0] is not loop:  # whose timer may have ended with it
+        _timers[:] = [(loop, loop.call_later(COUNTED_EVERY_S, count))]
 
 
 def count() -> None:
     """What has been seen goes into the numbers."""
     while _timers:
-        _timers.pop().cancel()
+        _timers.pop()[1].cancel()
     while _seen:
         histogram, value = _seen.popleft()
         histogram.observe(value)

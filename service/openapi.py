@@ -27,10 +27,6 @@ PICTURES = {
     "/reconstruct": "What comes back for `layout=strip`: ![what was sent, what the model saw, its hidden code, its "
     "answer, and the difference](static/examples/reconstruct.png)",
 }
-UNAUTHORIZED = {
-    "description": "A key is needed, and the request has none or a wrong one.",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
 DETAILS = {
     "400": "The image is cut or damaged: image file is truncated.",
     "401": "A key is needed here: send the header `Authorization: Bearer <key>`.",
@@ -59,17 +55,25 @@ def describe(schema: dict[str, Any], service: Service) -> None:
     """Puts it all into an OpenAPI schema."""
     for path, method, operation in _operations(schema):
         if "{name}" in path:
-            schemas = {"schema": _choice(list(service.denoisers)), "description": "a model's name"}
-            operation["parameters"][0] |= schemas
+            operation["parameters"][0] |= {
+                "schema": _choice(list(service.denoisers)),
+                "description": "a model's name",
+            }
             if path.startswith("/v2"):
                 operation["responses"].pop("422", None)  # FastAPI's own, which never comes
         if service.settings.api_keys and method == "post":
             operation["security"] = [{"key": []}]
-            operation["responses"]["401"] = UNAUTHORIZED
+            kind, schema_of = (JSON, "Failure") if path.startswith("/v2") else (MEDIA_TYPE, "Problem")
+            operation["responses"]["401"] = {
+                "description": "A key is needed, and the request has none or a wrong one.",
+                "content": {kind: {"schema": {"$ref": f"#/components/schemas/{schema_of}"}}},
+            }
         if path in PICTURES and PICTURES[path] not in operation["description"]:
             operation["description"] += f"\n\n{PICTURES[path]}"
         _exemplify(path, method, operation)
     for task, default in service.defaults.items():
+        if default is None:  # nothing to choose from
+            continue
         operation = schema["paths"][f"/{task}"]["post"]
         operation["requestBody"]["content"][JSON]["example"] = {"inputs": picture(), "parameters": {"model": default}}
         for parameter in operation["parameters"]:

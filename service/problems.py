@@ -34,13 +34,24 @@ class Problem(BaseModel):
     request_id: str
 
 
+def answer(status: int, detail: str, path: str, request_id: str) -> tuple[dict[str, str | int], str]:
+    """What is answered at a path, as JSON, and its media type: the Open Inference Protocol has its own form."""
+    if path.startswith("/v2"):
+        return {"error": _sendable(detail)}, "application/json"
+    return problem(status, detail, path, request_id), MEDIA_TYPE
+
+
 def problem(status: int, detail: str, path: str, request_id: str) -> dict[str, str | int]:
     """The fields of a Problem."""
     return {
         "type": "about:blank",  # the status says it all; the detail is for people
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail.encode(errors="replace").decode(),  # a caller's lone surrogates are no UTF-8
+        "detail": _sendable(detail),
         "instance": path,
         "request_id": request_id,
     }
+
+
+def _sendable(text: str) -> str:
+    return text.encode(errors="replace").decode()  # a caller's lone surrogates are no UTF-8

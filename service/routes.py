@@ -51,6 +51,7 @@ LIMITS = {
     "max_connections",
 }
 ARCHIVE = "pictures.zip"
+AT_ONCE = 8  # pictures of a batch that are decoded in one turn of the event loop
 INVERTED = {"auto": None, "true": True, "false": False}
 
 
@@ -164,7 +165,8 @@ async def _answer(request: Request, parameters: Parameters, task: Task) -> Respo
             if sent.several:
                 return await _batch(Job(request, service, model, sent.parameters), sent.files)
             media_type = answers.accepted(request, answers.OF_ONE)
-            made = await Job(request, service, model, sent.parameters, media_type).done(sent.files[0])
+            job = Job(request, service, model, sent.parameters, media_type)
+            made = await job.small(sent.files[0]) or await job.large(sent.files[0])
             headers = _headers(model, made.stages)
             headers["X-Input-Inverted"] = "true" if made.inverted else "false"
             if made.told is None:
@@ -177,12 +179,18 @@ async def _batch(job: "Job", files: Sequence[File]) -> Response:
     started = time.perf_counter()
     media_type = answers.accepted(job.request, answers.OF_SEVERAL)
     job = replace(job, media_type=media_type, among_others=True)
-    running = [asyncio.ensure_future(_tried(job, file)) for file in files]
+    large = asyncio.Semaphore(int(job.service.large.total_tokens))  # none waits, and is late, because of its like
+    running = []
     try:
+        for file in files:
+            running.append(asyncio.ensure_future(_tried(job, file, large)))
+            if len(running) % AT_ONCE == 0:
+                await asyncio.sleep(0)  # others have their turn as well
         made = await asyncio.gather(*running)
     except BaseException:  # the caller has gone, or a bug: the others' work would be for nobody
         for one in running:
             one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         raise
     failed = [
         {"filename": file.name, "problem": result}
@@ -212,10 +220,13 @@ async def _batch(job: "Job", files: Sequence[File]) -> Response:
     return Response(content, media_type=media_type, headers=headers)
 
 
-async def _tried(job: "Job", file: File) -> "Made | dict[str, str | int]":
+async def _tried(job: "Job", file: File, large: asyncio.Semaphore) -> "Made | dict[str, str | int]":
     """What became of a file: a picture, or a problem."""
     try:
-        return await job.done(file)
+        if (made := await job.small(file)) is not None:
+            return made
+        async with large:
+            return await job.large(file)
     except RequestError as error:
         metrics.refused(type(error).__name__)
         path, request_id = job.request.scope["path"], job.request.state.request_id
@@ -260,16 +271,18 @@ class Job:
     media_type: str = ""
     among_others: bool = False
 
-    async def done(self, file: File) -> Made:
-        """The straight line: decode, fit, run, restore, encode. Raises RequestError."""
+    async def small(self, file: File) -> Made | None:
+        """The straight line: decode, fit, run, restore, encode. None when the file is not small.
+
+        Raises RequestError.
+        """
+        if file.size > SMALL_BODY:
+            return None
         stages = Stages()
-        content = file.read() if file.size <= SMALL_BODY else b""
         try:
-            sent = images.decode(content, SMALL_PICTURE) if content else None
+            sent = images.decode(file.read(), SMALL_PICTURE)
         except TooLarge:
-            sent = None
-        if sent is None:
-            return await self._large(file, stages)
+            return None
         stages.end("decode")
         picture = self._picture(sent)
         (ran,) = await self.service.in_turn(self.request, self.model, [picture.seen], more=self.among_others)
@@ -277,8 +290,9 @@ class Job:
         stages.start()
         return self._made(picture, ran.pixels, ran.code, stages)
 
-    async def _large(self, file: File, stages: Stages) -> Made:
+    async def large(self, file: File) -> Made:
         """The same for a picture that takes long: in a thread."""
+        stages = Stages()
         async with self.service.large_turn(self.request):
             stages.end("queue")
             content = await run_in_threadpool(file.read)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import enum
 import gc
 import json
@@ -29,7 +30,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from service import denoiser, logs, metrics
 from service.app import App, create_app, request_id_of, told
 from service.errors import Busy, SetupError
-from service.problems import MEDIA_TYPE, RETRY_AFTER_S, STATUS, problem
+from service.problems import RETRY_AFTER_S, STATUS, answer
 from service.settings import Settings, cpus
 from service.state import Service
 
@@ -37,6 +38,7 @@ SHUTDOWN_S = 10  # that requests still running get to finish, once nothing new i
 MOST_ON_A_GPU = 4  # workers: each keeps its own copy of CUDA's state there
 LOOKED_AT_S = 20.0  # four times in so long, or oftener, a connection is looked at
 BACKLOG = 2048  # connections that wait to be accepted
+MALLOC = {-8: 2, -3: 1 << 20, -1: 4 << 20}  # M_ARENA_MAX; M_MMAP_THRESHOLD and M_TRIM_THRESHOLD in bytes
 LEAST_LIFE_S = 1.0  # a worker that ends sooner is replaced only after as long
 
 _claims: list[socket.socket] = []
@@ -66,6 +68,7 @@ class Protocol(HttpToolsProtocol):
         self._since = self.loop.time()  # nothing has gone on
         self._silent_bytes = 0  # that came and were neither a whole head nor part of a body
         self._unread_since: float | None = None  # what is sent is not being read
+        self._unread_bytes = 0
         self._unanswered: deque[RequestResponseCycle] = deque()
         self._turned_away = False  # the request that is coming in
         self._pause = min(settings.idle_seconds, settings.upload_seconds, LOOKED_AT_S) / 4
@@ -78,6 +81,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called when it is over."""
         self._look_again.cancel()
+        self._read()
         super().connection_lost(exc)
         for cycle in self._unanswered:  # uvicorn tells the last one only
             cycle.disconnected = True
@@ -120,12 +124,13 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Called when all of its headers are there."""
         self._stage, self._since, self._silent_bytes = Stage.BODY, self.loop.time(), 0
+        self._turned_away = False
         self._turned_away = self._turn_away()
         if self._turned_away:
             return
         before = self.cycle
         super().on_headers_complete()
-        self.headers = []  # for what comes like one after a body in chunks, which means nothing here
+        self.headers = []  # trailers, which mean nothing here, must not become headers
         if self.cycle is not before:
             self._unanswered.append(self.cycle)
 
@@ -152,12 +157,18 @@ class Protocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Called when what is sent is not read."""
         self._unread_since = self.loop.time()
+        self._unread_bytes = self.transport.get_write_buffer_size()
+        self.service.bodies.inside += self._unread_bytes  # until then it takes memory as what is being read does
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """Called when it is."""
-        self._unread_since = None
+        self._read()
         super().resume_writing()
+
+    def _read(self) -> None:
+        self.service.bodies.inside -= self._unread_bytes
+        self._unread_since, self._unread_bytes = None, 0
 
     def send_400_response(self, msg: str) -> None:
         """Called with what is no HTTP."""
@@ -169,30 +180,33 @@ class Protocol(HttpToolsProtocol):
         What is out of the ordinary goes to the app, which finds out for itself.
         """
         service = self.service
-        if self._unanswered or self.expect_100_continue or service.draining or service.settings.api_keys:
+        if not service.pictures.full or service.draining or service.settings.api_keys:
             return False
-        try:
-            service.pictures.check()
-        except Busy as error:
-            path = self.url.partition(b"?")[0].decode("ascii")
-            usual = self.parser.get_method() == b"POST" and self.parser.should_keep_alive()
-            if path not in self.image_routes or not usual:
-                return False
-            request_id = request_id_of(dict(self.headers).get(b"x-request-id", b"").decode("latin-1"))
-            self.transport.write(_problem(STATUS[Busy], str(error), path, request_id))
-            metrics.refused(Busy.__name__)
-            told(service, path, request_id, STATUS[Busy], {}, 0.0)
-            return True
-        return False
+        path = self.url.partition(b"?")[0].decode("ascii", "replace")
+        usual = self.parser.get_method() == b"POST" and self.parser.get_http_version() == "1.1"
+        waiting = self._unanswered or self.expect_100_continue or self._unread_since is not None
+        if path not in self.image_routes or not usual or waiting or not self.parser.should_keep_alive():
+            return False
+        request_id = request_id_of(dict(self.headers).get(b"x-request-id", b"").decode("latin-1"))
+        self.transport.write(_problem(STATUS[Busy], service.pictures.sentence, path, request_id))
+        metrics.refused(Busy.__name__)
+        told(service, path, request_id, STATUS[Busy], {}, 0.0)
+        return True
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Called when a caller would rather speak another protocol: it is answered in this one, which is no event."""
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Answers the request that is coming in, before or instead of the app, and hangs up."""
+        if self._turned_away:  # it has had its answer
+            self.transport.close()
+            return
         if len(self._unanswered) > (self._stage is Stage.BODY):  # not before an earlier one has its answer
             self._unanswered[-1].keep_alive = False
             self.flow.pause_reading()
             return
         known = dict(self.scope["headers"]) if self._stage is Stage.BODY else {}
-        path = self.scope["path"] if self._stage is Stage.BODY else ""
+        path = self.scope.get("path", "") if self._stage is Stage.BODY else ""  # none where the URL is no URL
         request_id = request_id_of(known.get(b"x-request-id", b"").decode("latin-1"))
         metrics.refused(status.phrase.title().replace(" ", ""))
         self.transport.write(_problem(status, sentence, path, request_id, ("connection: close",)))
@@ -201,8 +215,9 @@ class Protocol(HttpToolsProtocol):
 
 def _problem(status: HTTPStatus, sentence: str, path: str, request_id: str, headers: Sequence[str] = ()) -> bytes:
     """A whole answer, as the app would give it."""
-    body = json.dumps(problem(status, sentence, path, request_id), separators=(",", ":"))
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"content-type: {MEDIA_TYPE}", f"content-length: {len(body)}"]
+    told, media_type = answer(status, sentence, path, request_id)
+    body = json.dumps(told, separators=(",", ":"))
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"content-type: {media_type}", f"content-length: {len(body)}"]
     lines += [f"x-request-id: {request_id}", *headers]
     if status in RETRY_AFTER_S:
         lines.append(f"retry-after: {RETRY_AFTER_S[status]}")
@@ -364,8 +379,19 @@ def _wait_for_hangups() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
+def _return_memory() -> None:
+    """Has glibc give large blocks back to the system, and all threads share two arenas (mallopt(3)).
+
+    By default each of the threads that large pictures are worked on in may keep what the largest one took.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        for option, value in MALLOC.items():
+            ctypes.CDLL(None).mallopt(option, value)
+
+
 def _work(settings: Settings, listener: socket.socket, parent: Connection | None = None, greet: bool = True) -> None:
     """One process's whole life."""
+    _return_memory()
     logs.start(settings.log)
     app = create_app(settings)
     service: Service = app.state.service

@@ -55,11 +55,13 @@ class Service:
         running = answers[0] if len(answers) == 1 else asyncio.gather(*answers)  # the latter takes a turn more
         if self.batcher.expected_wait_s() > LONG_WAIT_S:
             gone = asyncio.ensure_future(request.receive())  # the body has been read: what comes is a disconnect
-            await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not running.done():
+            try:
+                await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
+                if not running.done():
+                    raise ClientDisconnect
+            finally:  # which does nothing to what is done
                 running.cancel()
-                raise ClientDisconnect
-            gone.cancel()
+                gone.cancel()
         await running
         return [answer.result() for answer in answers]
 

@@ -7,11 +7,11 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import to_json
 
 from service.denoiser import Denoiser, Pixels
@@ -19,17 +19,22 @@ from service.errors import BadTensor, BrokenBody, TooLarge, UnsupportedKind
 
 IMAGE = "image"
 TYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "UINT8": np.dtype("u1")}
+MOST_IN_JSON = 1_000_000  # values of outputs: as text they take twenty bytes each, and long
+LONGEST_SIDE = 2**31  # of a shape; longer ones only make numbers that nobody can read
 MULTIPLE = 4  # px: what the sides of a picture for a model of any size are multiples of
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # by zlib's manual; `deflate` has zlib's header, by RFC 9110
 
 
+Length = Annotated[int, Field(ge=0, le=LONGEST_SIDE)]
+
+
 class _InputParameters(BaseModel):
-    binary_data_size: NonNegativeInt | None = None
+    binary_data_size: Length | None = None
 
 
 class _Input(BaseModel):
     name: str
-    shape: list[NonNegativeInt]
+    shape: list[Length]
     datatype: str
     parameters: _InputParameters = _InputParameters()
     data: list[Any] | None = None
@@ -87,12 +92,13 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     return content
 
 
-def parse(body: bytes, json_length: str, model: Denoiser, most_pixels: int) -> Inference:
+def parse(body: bytes, json_length: str, model: Denoiser, most_pictures: int, most_pixels: int) -> Inference:
     """A request's body; `json_length` is its Inference-Header-Content-Length, "" when there is none.
 
     Raises:
         BrokenBody: the JSON cannot be read, or is none of the protocol's.
-        BadTensor: sizes do not add up, or a tensor does not fit `model`, or has more than `most_pixels`.
+        BadTensor: sizes do not add up, a tensor does not fit `model`, or there are more pictures or pixels than that,
+            or more values of outputs than may be JSON.
     """
     length = _length(json_length, len(body))
     try:
@@ -106,13 +112,14 @@ def parse(body: bytes, json_length: str, model: Denoiser, most_pixels: int) -> I
     tensor = asked.inputs[0]
     if tensor.datatype not in TYPES:
         raise BadTensor(f"`{IMAGE}` has the datatype {tensor.datatype[:100]}; {' and '.join(TYPES)} are taken.")
-    _check_shape(tensor.shape, model, most_pixels)
+    _check_shape(tensor.shape, model, most_pictures, most_pixels)
+    outputs = _outputs(asked, model, tensor.shape)
     values = _from_bytes(tensor, binary) if tensor.data is None else _from_json(tensor, binary)
     whole = tensor.datatype == "UINT8"
     pixels: Pixels = np.divide(values, 255, dtype=np.float32) if whole else values.astype(np.float32, copy=False)
     if not np.isfinite(pixels).all():
         raise BadTensor(f"`{IMAGE}` holds values that are no finite numbers.")
-    return Inference(asked.id, pixels, _outputs(asked, model))
+    return Inference(asked.id, pixels, outputs)
 
 
 def compose(model: str, version: str, inference: Inference, tensors: Mapping[str, NDArray[Any]]) -> tuple[bytes, int]:
@@ -135,12 +142,12 @@ def compose(model: str, version: str, inference: Inference, tensors: Mapping[str
 def _length(told: str, whole: int) -> int:
     if not told:
         return whole
-    if not (told.isascii() and told.isdigit()) or int(told) > whole:
+    if not (told.isascii() and told.isdigit()) or len(told) > len(str(whole)) or int(told) > whole:
         raise BadTensor(f"Inference-Header-Content-Length is {told[:100]}, and the body has {whole:,} bytes.")
     return int(told)
 
 
-def _check_shape(shape: Sequence[int], model: Denoiser, most_pixels: int) -> None:
+def _check_shape(shape: Sequence[int], model: Denoiser, most_pictures: int, most_pixels: int) -> None:
     expected = [-1, *(side if isinstance(side, int) else -1 for side in model.inputs[0].shape[1:])]
     fits = len(shape) == len(expected) and all(e in (-1, s) for e, s in zip(expected, shape, strict=True))
     if not fits or not all(shape):
@@ -149,6 +156,8 @@ def _check_shape(shape: Sequence[int], model: Denoiser, most_pixels: int) -> Non
         )
     if model.size is None and (shape[1] % MULTIPLE or shape[2] % MULTIPLE):
         raise BadTensor(f"{model.name} takes sides that are multiples of {MULTIPLE}, not {shape[1]}×{shape[2]}.")
+    if shape[0] > most_pictures:
+        raise BadTensor(f"`{IMAGE}` has {shape[0]:,} pictures; at most {most_pictures:,} are taken.")
     if math.prod(shape) > most_pixels:
         raise BadTensor(f"`{IMAGE}` has {math.prod(shape):,} pixels; at most {most_pixels:,} are taken.")
 
@@ -187,19 +196,20 @@ def _from_json(tensor: _Input, binary: memoryview) -> NDArray[Any]:
         return values.astype(TYPES[tensor.datatype]).reshape(tensor.shape)
 
 
-def _outputs(asked: _Inference, model: Denoiser) -> dict[str, bool]:
+def _outputs(asked: _Inference, model: Denoiser, shape: Sequence[int]) -> dict[str, bool]:
     names = [output.name for output in model.outputs]
     standard = asked.parameters.binary_data_output
-    if not asked.outputs:
-        return dict.fromkeys(names, standard)
-    wanted = {}
-    for output in asked.outputs:
+    wanted = {} if asked.outputs else dict.fromkeys(names, standard)
+    for output in asked.outputs or ():
         if output.name not in names:
             raise BadTensor(f"{model.name} has no output '{output.name[:100]}'; there are: {', '.join(names)}.")
         if output.parameters.classification or output.parameters.shared_memory_region:
             raise BadTensor("Neither classification nor shared memory is offered here.")
         told = output.parameters.binary_data
         wanted[output.name] = standard if told is None else told
+    values = math.prod(shape) * list(wanted.values()).count(False)  # a code has fewer than its picture
+    if values > MOST_IN_JSON:
+        raise BadTensor(f"The outputs are up to {values:,} values; as JSON at most {MOST_IN_JSON:,} are given.")
     return wanted
 
 

@@ -191,7 +191,7 @@ async def infer(request: Request, name: str) -> Response:
     service: Service = request.app.state.service
     service.pictures.check()
     limit = service.settings.max_body_bytes
-    encoding = bodies.header(request, b"content-encoding").strip().lower()
+    encoding = bodies.header(request, b"content-encoding").strip().lower().replace("identity", "")
     size = bodies.announced(request, limit)
     with service.bodies.admit(limit if encoding else size if size > SMALL_BODY else 0):
         model = _model(request, name)
@@ -199,11 +199,12 @@ async def infer(request: Request, name: str) -> Response:
         body = await bodies.whole(request, limit)
         if encoding:
             body = await run_in_threadpool(tensors.unpacked, body, encoding, limit)
-        told, most = bodies.header(request, JSON_LENGTH.lower().encode()), service.settings.max_pixels
+        told = bodies.header(request, JSON_LENGTH.lower().encode())
+        most = service.settings.queue, service.settings.max_pixels
         if len(body) <= SMALL_BODY:
-            inference = tensors.parse(body, told, model, most)
+            inference = tensors.parse(body, told, model, *most)
         else:
-            inference = await run_in_threadpool(tensors.parse, body, told, model, most)
+            inference = await run_in_threadpool(tensors.parse, body, told, model, *most)
         with service.pictures.admit(len(inference.pixels)):
             stages.end("decode")
             outputs = await _outputs(request, service, model, inference, stages)
@@ -231,6 +232,9 @@ async def _outputs(
         stages.milliseconds["infer"] = 1000 * max(one.run_s for one in ran)
         stages.start()
     else:
+        if max(pictures[0].shape) > tiling.TILE and list(inference.outputs) != [model.outputs[0].name]:
+            first = model.outputs[0].name
+            raise BadTensor(f"Of pictures with a side of more than {tiling.TILE} px there is `{first}` alone.")
         async with service.large_turn(request):
             stages.end("queue")
             tiled = [await run_in_threadpool(tiling.run, model, picture) for picture in pictures]
@@ -240,8 +244,6 @@ async def _outputs(
     outputs = {model.outputs[0].name: np.stack(restored)[..., np.newaxis]}
     for output in model.outputs[1:]:
         if output.name in inference.outputs:
-            if any(code is None for code in codes):
-                raise BadTensor(f"A picture of {'×'.join(map(str, pictures[0].shape))} has no output '{output.name}'.")
             outputs[output.name] = np.stack([code for code in codes if code is not None])
     return outputs
 
@@ -263,7 +265,6 @@ def _statistics(model: Denoiser) -> dict[str, Any]:
     done = metrics.done(model.name)
     times = {theirs: done.stages.get(ours, (0, 0.0)) for ours, theirs in STATISTICS.items()}
     times["success"] = done.stages.get("encode", (0, 0.0))[0], sum(seconds for _, seconds in times.values())
-    times["fail"] = (0, 0.0)
     return {
         "name": model.name,
         "version": VERSION,

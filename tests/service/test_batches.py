@@ -5,6 +5,7 @@ import io
 import json
 import signal
 import struct
+import time
 import zipfile
 from typing import Any
 
@@ -120,6 +121,7 @@ def test_large_and_small_pictures_go_together(tiny: TestClient) -> None:
     [
         (["a.png", "a.jpg", "A.gif"], ["a.png", "a-2.png", "A-3.png"]),
         (["../../etc/passwd", "/root/x.png", "C:\\temp\\y.bmp"], ["etc/passwd.png", "root/x.png", "C_/temp/y.png"]),
+        (["a.png/b.jpg", "a.jpg"], ["a.png/b.png", "a-2.png"]),
         (["", "...", "a\x00b?.png", "z" * 300], ["picture-1.png", "picture-2.png", "a_b_.png", "z" * 120 + ".png"]),
     ],
 )
@@ -153,6 +155,7 @@ def lying() -> bytes:
         (nested(), 415, "an archive in it"),
         (zipped(), 400, "no files"),
         (zipped(("folder/", b"")), 400, "no files"),
+        (zipped((".\\", SEVEN)), 400, "no files"),
         (zipped(("7.png", SEVEN))[:-30], 400, "cut"),
         (b"PK\x03\x04", 400, "cut"),
         (b"PK\x05\x06" + b"\xff" * 18, 413, "at most 64"),
@@ -173,6 +176,29 @@ def test_what_is_hidden_in_an_archive_fails_alone(server: httpx2.Client) -> None
     assert b"encrypted" in members(server.post("/denoise", content=bytes(packed)))["problems.json"]
     lzma = zipped(("7.png", SEVEN), method=zipfile.ZIP_LZMA)
     assert b"is not taken" in members(server.post("/denoise", content=lzma))["problems.json"]
+
+
+def test_names_that_are_no_text_come_back_as_something(tiny: TestClient) -> None:
+    part = 'Content-Disposition: form-data; name="file"; filename="+2AA-.png"\r\n\r\n'
+    body = b"".join(b"--X\r\n" + part.encode() + SEVEN + b"\r\n" for _ in range(2)) + b"--X--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=X; charset=utf-7"}
+    assert list(members(tiny.post("/denoise", content=body, headers=headers))) == ["picture-1.png", "picture-2.png"]
+    told = tiny.post("/denoise", content=body, headers=headers | {"Accept": "application/json"}).json()
+    assert [result["filename"] for result in told["results"]] == ["?.png", "?.png"]
+
+
+def test_pictures_of_a_batch_are_not_late_because_of_each_other() -> None:
+    server = Server(DENOISE_WORKERS="1", DENOISE_DEADLINE_SECONDS="1", DENOISE_DRAIN_SECONDS="0")
+    page = io.BytesIO()
+    Image.new("L", (1000, 600), 255).save(page, "PNG")
+    files = form(*((f"{number}.png", page.getvalue()) for number in range(12)))
+    try:
+        before = time.monotonic()
+        answer = httpx2.post(f"{server.url()}/denoise", **files, timeout=START_S)
+        assert time.monotonic() - before > 1.5
+        assert answer.headers["X-Failed-Items"] == "0"
+    finally:
+        server.ended(signal.SIGTERM)
 
 
 def test_bombs_leave_the_memory_as_it_was() -> None:

@@ -101,8 +101,10 @@ def test_a_refusal_leaves_its_connection_in_order(start: Start) -> None:
     with ThreadPoolExecutor() as pool:
         accepted = pool.submit(httpx2.post, f"{url}/denoise", content=large_page(), timeout=PATIENCE_S)
         time.sleep(0.3)
+        bad_chunk = raw(url, head + b"Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n")
         said = raw(url, plain[:200], plain[200:], chunked, health + plain + chunked, last)
         assert accepted.result().status_code == 200
+    assert bad_chunk.count(b"HTTP/1.1 429 ") == bad_chunk.count(b"HTTP/1.1 ") == 1
     assert re.findall(rb"HTTP/1.1 (\d+)", said) == [b"429", b"429", b"200", b"429", b"429", b"200"]
     assert said.count(b"x-request-id: mine\r\n") == said.count(b'"request_id":"mine"') == 4
 
@@ -186,9 +188,10 @@ def test_an_upload_behind_a_request_that_takes_long_takes_nothing_from_it(start:
 
 def test_what_is_no_http_is_a_problem_as_well(start: Start) -> None:
     _, url = start()
-    said = raw(url, b"nonsense\r\n\r\n")
-    assert said.startswith(b"HTTP/1.1 400 ")
-    assert b"application/problem+json" in said
+    for request in (b"nonsense\r\n\r\n", b"POST http:/// HTTP/1.1\r\nHost: here\r\n\r\n"):
+        said = raw(url, request)
+        assert said.startswith(b"HTTP/1.1 400 ")
+        assert b"application/problem+json" in said
 
 
 def test_more_connections_than_allowed_are_refused(start: Start) -> None:

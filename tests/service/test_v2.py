@@ -172,7 +172,9 @@ def asked(**changes: object) -> dict[str, object]:
         ([asked(data=None)], "neither `data` nor"),
         ([asked(parameters={"binary_data_size": 4})], "one or the other"),
         ([asked(data=None, parameters={"binary_data_size": 4})], "takes 3,136 bytes; binary_data_size is 4"),
-        ([asked(shape=[2**40, 28, 28, 1])], "at most 16,000,000"),
+        ([asked(shape=[2**40, 28, 28, 1])], "shape.0"),
+        ([asked(shape=[1, 28, 10**3000, 1])], "shape.2"),
+        ([asked(shape=[1025, 28, 28, 1])], "1,025 pictures; at most 1,024"),
         ([asked(shape=[-1, 28, 28, 1])], "shape"),
     ],
 )
@@ -193,6 +195,8 @@ NAN = np.full(784, np.nan, "<f4").tobytes()
         (HEAD + bytes(3136), {"Inference-Header-Content-Length": str(len(HEAD))}, 200),
         (HEAD + bytes(3136), {"Inference-Header-Content-Length": str(len(HEAD) + 9999)}, 400),
         (HEAD + bytes(3136), {"Inference-Header-Content-Length": "-1"}, 400),
+        (HEAD + bytes(3136), {"Inference-Header-Content-Length": "1" * 5000}, 400),
+        (HEAD + bytes(3136), {"Inference-Header-Content-Length": str(len(HEAD)), "Content-Encoding": "identity"}, 200),
         (HEAD + bytes(3136), {"Inference-Header-Content-Length": "²"}, 400),
         (HEAD + bytes(3135), {"Inference-Header-Content-Length": str(len(HEAD))}, 400),
         (HEAD + bytes(3137), {"Inference-Header-Content-Length": str(len(HEAD))}, 400),
@@ -215,6 +219,15 @@ def test_every_broken_body_has_its_status(
     answer = server.post("/v2/models/easy_dae/infer", content=body, headers=raw)
     assert answer.status_code == status, answer.text
     assert status == 200 or list(answer.json()) == ["error"]
+
+
+def test_what_is_small_packed_is_not_answered_with_more_than_can_be_held(server: httpx2.Client) -> None:
+    image = asked(data=None, datatype="UINT8", shape=[1000, 28, 28, 1], parameters={"binary_data_size": 784_000})
+    head = json.dumps({"inputs": [image]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Encoding": "deflate"}
+    answer = server.post("/v2/models/easy_dae/infer", content=zlib.compress(head + bytes(784_000)), headers=headers)
+    assert answer.status_code == 400
+    assert "as JSON at most 1,000,000 are given" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("path", ["/v2/none", "/v2/models/none", "/v2/models/easy_dae/versions/2"])
