@@ -20,6 +20,7 @@ from service.errors import SetupError
 from service.logs import Form
 
 Device = Literal["auto", "cuda", "cpu"]
+INSTALLED = Path(__file__).resolve().parent / "models"  # where pip lays them; in a clone they are one folder up
 
 
 class Settings(BaseSettings):
@@ -30,7 +31,8 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
     models: Path = Field(
-        Path(__file__).resolve().parent.parent / "models", description="folder whose .onnx files are served"
+        INSTALLED if INSTALLED.is_dir() else INSTALLED.parent.parent / "models",
+        description="folder whose .onnx files are served",
     )
     default_model: str | None = Field(
         None, description="model of `/denoise` when a request names none; unset: the one with the best PSNR"

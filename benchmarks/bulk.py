@@ -1,0 +1,139 @@
+"""`python -m benchmarks.bulk`: pictures per second of `denoise` over a mixed folder, and over arrays.
+
+The folder holds test digits as PNG, JPEG, WebP, BMP, GIF, TIFF and PGM, of 28×28 pixels and larger, and some broken
+files. Arrays are taken from file to file; beside them bare onnxruntime runs the same digits in batches of the same
+size, from memory, by as many threads. Rounds take turns; medians are told.
+"""
+
+import argparse
+import gzip
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image
+
+from service import arrays, settings
+from service.denoiser import CPU, Denoiser
+
+ROOT = Path(__file__).resolve().parent.parent
+KINDS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+ENDINGS = {"PPM": "pgm", "JPEG": "jpg", "TIFF": "tif"}
+SIDES = ((28, 28), (28, 28), (28, 28), (56, 56), (100, 80), (160, 200))  # height, width, px
+NOISE = 0.3
+ROUNDS = 5
+
+Bytes = NDArray[np.uint8]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bulk", description=__doc__)
+    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--broken", type=int, default=20)
+    parser.add_argument("--digits", type=int, default=10_000, help="in the arrays")
+    parser.add_argument("--jobs", type=int, default=settings.cpus())
+    parser.add_argument("--only-make", type=Path, help="make the folder there, and no more")
+    options = parser.parse_args(arguments)
+    content = gzip.decompress((ROOT / "tests" / "mnist" / "t10k-images-idx3-ubyte.gz").read_bytes())
+    digits = np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)
+    if options.only_make:
+        make(options.only_make, digits, options.pictures, options.broken)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        scans = Path(folder) / "scans"
+        make(scans, digits, options.pictures, options.broken)
+        for jobs in sorted({1, options.jobs}):
+            print(
+                f"{options.pictures:,} pictures and {options.broken} broken ones, --jobs {jobs}: ", end="", flush=True
+            )
+            print(over_folder(scans, Path(folder) / f"clean-{jobs}", jobs))
+        for path in sorted((ROOT / "models").glob("*.onnx")):
+            for kind in ("uint8", "float32"):
+                for threads in sorted({1, options.jobs}):
+                    ours, bare = over_array(Path(folder), path, digits[: options.digits], kind == "uint8", threads)
+                    print(
+                        f"{path.stem}, {kind} .npy, {threads} threads: {ours:,.0f} digits/s; "
+                        f"bare onnxruntime: {bare:,.0f}; {ours / bare:.2f} of it",
+                        flush=True,
+                    )
+
+
+def make(folder: Path, digits: Bytes, pictures: int, broken: int) -> None:
+    """Fills a folder with noisy digits of many kinds, in two levels, and with broken files named `broken_*`."""
+    random = np.random.default_rng(7)
+    for number in range(pictures + broken):
+        kind, (height, width) = KINDS[number % len(KINDS)], SIDES[int(random.integers(len(SIDES)))]
+        image = Image.fromarray(digits[number % len(digits)]).resize((width, height), Image.Resampling.BICUBIC)
+        noisy = np.asarray(image, np.float32) / 255 + NOISE * random.standard_normal((height, width))
+        pixels = np.rint(np.clip(noisy if number % 2 else 1 - noisy, 0, 1) * 255).astype(np.uint8)
+        name = f"{'broken' if number >= pictures else 'digit'}_{number:05}.{ENDINGS.get(kind, kind.lower())}"
+        path = folder / f"{number // 500:02}" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, kind)
+        if number >= pictures:
+            content = path.read_bytes()
+            path.write_bytes(content[: len(content) // 4] if number % 2 else b"no picture")
+
+
+def over_folder(scans: Path, clean: Path, jobs: int) -> str:
+    """The last words of `denoise` over the folder, its start included."""
+    command = [sys.executable, "-m", "service", str(scans), "-o", str(clean), "--jobs", str(jobs)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    return ended.stderr.partition("\n")[0]
+
+
+def over_array(folder: Path, path: Path, digits: Bytes, as_bytes: bool, threads: int) -> tuple[float, float]:
+    """Digits per second of `denoise` from file to file, and of bare onnxruntime."""
+    model = Denoiser(path, CPU, 1)
+    work = arrays.Work(model, model.size, threads)
+    source, target = folder / "digits.npy", folder / "clean.npy"
+    pixels = (digits / np.float32(255)).astype(np.float32)[..., np.newaxis]
+    np.save(source, digits if as_bytes else pixels)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(path, options, providers=[CPU])
+
+    def ours() -> None:
+        with target.open("wb") as file:
+            for _ in arrays.clean(source, file, target.name, work):
+                pass
+
+    def bare() -> None:
+        batches = range(0, len(pixels), arrays.RUN)
+        with ThreadPoolExecutor(threads) as pool:
+            share = len(batches) // threads + 1
+            parts = [batches[start : start + share] for start in range(0, len(batches), share)]
+            for _ in pool.map(lambda part: [session.run(None, {"image": b}) for b in _cut(pixels, part)], parts):
+                pass
+
+    ours()
+    bare()
+    times = [(_seconds(ours), _seconds(bare)) for _ in range(ROUNDS)]
+    spent, least = (median(column) for column in zip(*times, strict=True))
+    return len(digits) / spent, len(digits) / least
+
+
+def _cut(pixels: NDArray[np.float32], starts: range) -> Iterator[NDArray[np.float32]]:
+    return (pixels[start : start + arrays.RUN] for start in starts)
+
+
+def _seconds(function: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
