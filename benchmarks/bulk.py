@@ -31,6 +31,7 @@ ENDINGS = {"PPM": "pgm", "JPEG": "jpg", "TIFF": "tif"}
 SIDES = ((28, 28), (28, 28), (28, 28), (56, 56), (100, 80), (160, 200))  # height, width, px
 NOISE = 0.3
 ROUNDS = 5
+MOST_DIGITS = 50_000
 
 Bytes = NDArray[np.uint8]
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bulk", description=__doc__)
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--broken", type=int, default=20)
-    parser.add_argument("--digits", type=int, default=10_000, help="in the arrays")
+    parser.add_argument("--seconds", type=float, default=1.0, help="that a run over an array takes, about")
     parser.add_argument("--jobs", type=int, default=settings.cpus())
     parser.add_argument("--only-make", type=Path, help="make the folder there, and no more")
     options = parser.parse_args(arguments)
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for path in sorted((ROOT / "models").glob("*.onnx")):
             for kind in ("uint8", "float32"):
                 for threads in sorted({1, options.jobs}):
-                    ours, bare = over_array(Path(folder), path, digits[: options.digits], kind == "uint8", threads)
+                    ours, bare = over_array(Path(folder), path, digits, options.seconds, kind, threads)
                     print(
                         f"{path.stem}, {kind} .npy, {threads} threads: {ours:,.0f} digits/s; "
                         f"bare onnxruntime: {bare:,.0f}; {ours / bare:.2f} of it",
@@ -93,13 +94,16 @@ def over_folder(scans: Path, clean: Path, jobs: int) -> str:
     return ended.stderr.partition("\n")[0]
 
 
-def over_array(folder: Path, path: Path, digits: Bytes, as_bytes: bool, threads: int) -> tuple[float, float]:
+def over_array(folder: Path, path: Path, digits: Bytes, seconds: float, kind: str, threads: int) -> tuple[float, float]:
     """Digits per second of `denoise` from file to file, and of bare onnxruntime."""
     model = Denoiser(path, CPU, 1)
     work = arrays.Work(model, model.size, threads)
     source, target = folder / "digits.npy", folder / "clean.npy"
+    first = (digits[: 2 * arrays.RUN, ..., np.newaxis] / np.float32(255)).astype(np.float32)
+    rate = len(first) / _seconds(lambda: model(first))
+    digits = np.resize(digits, (min(MOST_DIGITS, int(rate * seconds)), *digits.shape[1:]))
     pixels = (digits / np.float32(255)).astype(np.float32)[..., np.newaxis]
-    np.save(source, digits if as_bytes else pixels)
+    np.save(source, digits if kind == "uint8" else pixels)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -129,7 +133,7 @@ def _cut(pixels: NDArray[np.float32], starts: range) -> Iterator[NDArray[np.floa
     return (pixels[start : start + arrays.RUN] for start in starts)
 
 
-def _seconds(function: Callable[[], None]) -> float:
+def _seconds(function: Callable[[], object]) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start

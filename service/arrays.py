@@ -112,9 +112,9 @@ def clean(
         with ExitStack() as stack:
             (values,) = opened.arrays.values()
             pictures = _pictures(values, work.size)
-            # a fixed date and no name: the same file every time
-            packer = gzip.GzipFile("", "wb", PACKED, target, 0)
-            file: IO[bytes] = cast(IO[bytes], stack.enter_context(packer)) if packed else target
+            file: IO[bytes] = target
+            if packed:  # with a fixed date and no name: the same file every time
+                file = cast(IO[bytes], stack.enter_context(gzip.GzipFile("", "wb", PACKED, target, 0)))
             file.write(_header(form, values))
             found(len(pictures))
             yield from _written(pictures, file, work)
@@ -161,24 +161,22 @@ def _member(arrays: Mapping[str, Array], name: str) -> Array:
 @contextmanager
 def _opened(source: Path | bytes) -> Iterator[Source]:
     """The arrays in a file. Raises BrokenBody."""
-    try:
-        opened = _read(source)
-    except (ValueError, EOFError, struct.error, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile) as error:
-        raise BrokenBody(f"The array cannot be read: {error}.") from None
-    try:
+    with ExitStack() as stack:
+        try:
+            opened = _read(source, stack)
+        except (ValueError, EOFError, struct.error, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile) as error:
+            raise BrokenBody(f"The array cannot be read: {error}.") from None
         yield opened
-    finally:
-        if isinstance(opened.arrays, np.lib.npyio.NpzFile):
-            opened.arrays.close()
 
 
-def _read(source: Path | bytes) -> Source:
+def _read(source: Path | bytes, stack: ExitStack) -> Source:
     start = _start(source)
     if start == GZIP:
         whole = gzip.decompress(source if isinstance(source, bytes) else source.read_bytes())
         return _plain(whole, whole[: len(NPY)])._replace(packed=True)
-    if start == ZIP:
-        return Source("npz", False, np.load(io.BytesIO(source) if isinstance(source, bytes) else source))
+    if start == ZIP:  # np.load would leave a broken one open
+        file = stack.enter_context(io.BytesIO(source) if isinstance(source, bytes) else source.open("rb"))
+        return Source("npz", False, stack.enter_context(np.load(file)))
     return _plain(source, start)
 
 

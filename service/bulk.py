@@ -120,8 +120,10 @@ def in_processes(items: Sequence[Item], engine: Engine, processes: int) -> Gener
     Raises SetupError when none can be started.
     """
     left = deque(items)
-    workers = [_Worker(engine) for _ in range(processes)]
+    workers: list[_Worker] = []
     try:
+        for _ in range(processes):
+            workers.append(_Worker(engine))  # noqa: PERF401  # those started so far are ended, whatever happens
         while True:
             for worker in workers:
                 while left and len(worker.has) < AHEAD:
@@ -172,13 +174,18 @@ class _Worker:
             self.pipe.send(item)
 
     def told(self) -> tuple[Item, str | None] | None:
-        """What has become of a picture; None when there is only to say that it is ready, or has died."""
+        """What has become of a picture; None when there is only to say that it is ready, or has died.
+
+        Raises SetupError when it could not get ready.
+        """
         try:
             why = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
             return None
         if not self.ready:
+            if why:
+                raise SetupError(why)
             self.ready = True
             return None
         return self.has.popleft(), why
@@ -188,7 +195,11 @@ def _work(pipe: Connection, engine: Engine) -> None:
     """A process's whole life; ends with its parent."""
     signal.signal(signal.SIGTERM, _end)
     try:
-        clean = engine.opened()
+        try:
+            clean = engine.opened()
+        except SetupError as error:
+            pipe.send(str(error))
+            return
         pipe.send(None)
         while True:
             pipe.send(done(pipe.recv(), clean))

@@ -25,7 +25,10 @@ def test_service_and_training_never_import_each_other(package: str, other: str) 
         assert other not in imported(path), path.name
 
 
-@pytest.mark.parametrize(("library", "home"), [("PIL", "images.py"), ("onnxruntime", "denoiser.py")])
+@pytest.mark.parametrize(
+    ("library", "home"),
+    [("PIL", "images.py"), ("onnxruntime", "denoiser.py"), ("typer", "cli.py"), ("rich", "cli.py")],
+)
 def test_each_library_has_one_home_in_the_service(library: str, home: str) -> None:
     assert [path.name for path in (ROOT / "service").glob("*.py") if library in imported(path)] == [home]
 
