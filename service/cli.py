@@ -148,7 +148,7 @@ def clean(
     except (BadParameter, UnknownModel) as error:
         _fail(str(error), WRONG_USAGE)
     except RequestError as error:
-        _fail(f"{inputs[0]}: {error}", SOME_FAILED)
+        _fail(str(error), SOME_FAILED)
     except KeyboardInterrupt:
         status = INTERRUPTED
     raise typer.Exit(status)
@@ -284,20 +284,24 @@ def _check_layout(layout: str, with_arrays: bool) -> None:
 
 
 def _one(given: str, output: str, kind: Kind | None, worker: Worker, layout: str) -> int:
-    """From or to a standard stream. Raises RequestError."""
+    """From or to a standard stream: the exit status. Raises BadParameter when the two do not fit."""
     kind = (kind or files.KINDS[0]) if output == STANDARD else files.kind_of(output, kind)
     try:
         content = sys.stdin.buffer.read() if given == STANDARD else Path(given).read_bytes()
     except OSError as error:
         _fail(f"{given}: It cannot be read: {error.strerror}.", SOME_FAILED)
-    if arrays.is_array(content):
-        _check_layout(layout, True)
-        target = io.BytesIO()
-        for _ in arrays.clean(content, target, "" if output == STANDARD else output, worker.arrays):
-            pass
-        answer = target.getvalue()
-    else:
-        answer = worker.clean(content, kind)
+    in_array = arrays.is_array(content)
+    _check_layout(layout, in_array)
+    try:
+        if in_array:
+            target = io.BytesIO()
+            for _ in arrays.clean(content, target, "" if output == STANDARD else output, worker.arrays):
+                pass
+            answer = target.getvalue()
+        else:
+            answer = worker.clean(content, kind)
+    except RequestError as error:
+        _fail(f"{given}: {error}", SOME_FAILED)
     try:
         if output == STANDARD:
             sys.stdout.buffer.write(answer)

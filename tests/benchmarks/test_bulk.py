@@ -1,0 +1,13 @@
+"""A short measurement: every figure is printed, and the broken files are counted."""
+
+import pytest
+
+from benchmarks import bulk
+
+
+def test_every_figure_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    bulk.main(["--pictures", "40", "--broken", "2", "--seconds", "0.01", "--jobs", "2"])
+    told = capfd.readouterr().out
+    assert told.count("40 pictures in") == 2
+    assert told.count("2 failed:") == 2
+    assert told.count("of it") == 4 * 2 * 2
