@@ -23,7 +23,6 @@ from service.errors import RequestError, SetupError
 from service.files import Item, written
 from service.images import Kind
 
-INVERTED = {"auto": None, "true": True, "false": False}
 AHEAD = 2  # pictures that a process has: the one it works on, and the next, so that it never waits for it
 WORTH_IT = 8  # pictures for which starting a process pays
 END_S = 5.0  # that a process gets to end
@@ -60,7 +59,7 @@ def cleaned(content: bytes, kind: Kind, model: Denoiser, parameters: Parameters)
     """The straight line: decode, fit, run, restore, encode. Raises RequestError."""
     sent = images.decode(content, parameters.max_pixels)
     noisy = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
-    seen, frame = framing.fit(noisy, model.size, INVERTED[parameters.invert])
+    seen, frame = framing.fit(noisy, model.size, framing.INVERTED[parameters.invert])
     answer, code = tiling.run(model, seen)
     shown = framing.restore(answer, frame, native=parameters.size == "native" and parameters.layout == "single")
     if parameters.layout == "strip":

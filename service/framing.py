@@ -35,6 +35,7 @@ from service.resampling import Plane, Span, centres, inside, resample
 Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
+INVERTED = {"auto": None, "true": True, "false": False}  # what a caller says of the ink, as fit takes it
 THUMBNAIL = 128  # px, its longer side at most
 BAND = 0.1  # of each side: the edge where the paper is looked for
 REWEIGHTINGS = 6

@@ -52,7 +52,6 @@ LIMITS = {
 }
 ARCHIVE = "pictures.zip"
 AT_ONCE = 8  # pictures of a batch that are decoded in one turn of the event loop
-INVERTED = {"auto": None, "true": True, "false": False}
 
 
 class ImageRoute(APIRoute):
@@ -307,7 +306,7 @@ class Job:
     def _picture(self, sent: Pixels) -> Picture:
         parameters = self.parameters
         noisy = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
-        return Picture(sent, noisy, *framing.fit(noisy, self.model.size, INVERTED[parameters.invert]))
+        return Picture(sent, noisy, *framing.fit(noisy, self.model.size, framing.INVERTED[parameters.invert]))
 
     def _made(self, picture: Picture, answer: Pixels, code: Pixels | None, stages: Stages) -> Made:
         parameters, frame = self.parameters, picture.frame
