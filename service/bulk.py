@@ -136,18 +136,29 @@ def in_processes(items: Sequence[Item], engine: Engine, processes: int) -> Gener
                 if told is not None:
                     yield told
                 elif worker.process.exitcode is not None:
-                    if not worker.ready:
-                        raise SetupError("A process for the work could not start; --jobs 1 does without.")
-                    item, *unseen = worker.has
-                    left.extendleft(reversed(unseen))
-                    workers[workers.index(worker)] = _Worker(engine)
-                    yield item, f"The process that worked on it died (exit status {worker.process.exitcode})."
+                    yield from _after(worker, workers, left, engine)
     finally:
         for worker in workers:
             worker.process.terminate()
         for worker in workers:
             worker.process.join(END_S)
             worker.process.kill()
+
+
+def _after(
+    dead: "_Worker", workers: "list[_Worker]", left: deque[Item], engine: Engine
+) -> Generator[tuple[Item, str | None]]:
+    """Gives the work of a process that died to others, and tells which picture it died of."""
+    if dead.ready:
+        item, *unseen = dead.has
+        workers[workers.index(dead)] = _Worker(engine)
+        yield item, f"The process that worked on it died (exit status {dead.process.exitcode})."
+    else:  # the others do without it, where there are others
+        unseen = list(dead.has)
+        workers.remove(dead)
+        if not workers:
+            raise SetupError("No process for the work could start; --jobs 1 does without.")
+    left.extendleft(reversed(unseen))
 
 
 class _Worker:

@@ -36,7 +36,7 @@ def test_all_are_done_and_failures_are_told(engine: Engine, tmp_path: Path) -> N
 
 
 def test_a_process_that_dies_is_replaced(engine: Engine, tmp_path: Path) -> None:
-    running = bulk.in_processes(items(tmp_path, 200), engine, 2)
+    running = bulk.in_processes(items(tmp_path, 200), engine, 1)
     told = [next(running)]
     multiprocessing.active_children()[0].kill()
     told += running
@@ -44,6 +44,25 @@ def test_a_process_that_dies_is_replaced(engine: Engine, tmp_path: Path) -> None
     (why,) = [why for _, why in told if why]
     assert "The process that worked on it died" in why
     assert not multiprocessing.active_children()
+
+
+def test_others_do_the_work_of_a_process_that_dies_while_it_starts(engine: Engine, tmp_path: Path) -> None:
+    started: list[bulk._Worker] = []
+
+    class Dying(bulk._Worker):
+        def __init__(self, engine: Engine) -> None:
+            super().__init__(engine)
+            started.append(self)
+            if len(started) == 1:
+                self.process.kill()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "_Worker", Dying)
+        told = list(bulk.in_processes(items(tmp_path, 30), engine, 2))
+        assert {item for item, why in told if why is None} == set(items(tmp_path, 30))
+        started.clear()
+        with pytest.raises(SetupError, match="No process for the work could start"):
+            list(bulk.in_processes(items(tmp_path, 4), engine, 1))
 
 
 def test_processes_that_cannot_start_are_told(tmp_path: Path) -> None:
