@@ -109,6 +109,7 @@ def convert(network: keras.Model) -> onnx.ModelProto:
         for axis, dim in zip(AXES, value.type.tensor_type.shape.dim, strict=False):
             if not dim.HasField("dim_value"):
                 dim.dim_param = axis  # tf2onnx names it anew on every run
+    model.graph.output[0].type.CopyFrom(model.graph.input[0].type)  # once in many runs tf2onnx writes an axis too many
     return model
 
 
