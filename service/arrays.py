@@ -151,7 +151,7 @@ def _packing(source: Path | bytes) -> int:
 
 
 def _member(arrays: Mapping[str, Array], name: str) -> Array:
-    try:
+    try:  # a damaged archive shows itself only now, and in as many kinds as numpy and zipfile have
         values: Array = np.asanyarray(arrays[name])
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise BrokenBody(f"Its array '{name}' cannot be read: {error}.") from None
