@@ -49,9 +49,9 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
         UnsupportedKind: there is an archive in it.
     """
     _check_directory(content, most_files)
-    try:
+    try:  # zipfile has no one kind of exception for damage
         archive = zipfile.ZipFile(io.BytesIO(content))
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:  # zipfile has no one kind for damage
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise BrokenBody(f"The zip cannot be read: {error}.") from None
     paths = [(info, PurePosixPath(info.filename.replace("\\", "/"))) for info in archive.infolist()]
     found = {info: path for info, path in paths if not (info.is_dir() or _left_out(path))}
