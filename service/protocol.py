@@ -1,0 +1,196 @@
+"""One connection: HTTP as uvicorn speaks it, but all that a caller can make large or slow is bounded."""
+
+import asyncio
+import enum
+import json
+from collections import deque
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from service import metrics
+from service.app import request_id_of, told
+from service.errors import Busy
+from service.problems import RETRY_AFTER_S, STATUS, answer
+from service.state import Service
+
+LOOKED_AT_S = 20.0  # four times in so long, or oftener, a connection is looked at
+
+
+class Stage(enum.Enum):
+    """Of a request, what a connection is to bring next."""
+
+    NOTHING = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+
+
+class Protocol(HttpToolsProtocol):
+    """Uvicorn's HTTP, but connections, headers, and the time that all of it takes are bounded."""
+
+    service: Service  # set before the first connection, as is
+    image_routes: frozenset[str]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Called once per connection."""
+        super().connection_made(transport)
+        settings = self.service.settings
+        self._stage = Stage.NOTHING
+        self._since = self.loop.time()  # nothing has gone on
+        self._silent_bytes = 0  # that came and were neither a whole head nor part of a body
+        self._unread_since: float | None = None  # what is sent is not being read
+        self._unread_bytes = 0
+        self._unanswered: deque[RequestResponseCycle] = deque()
+        self._turned_away = False  # the request that is coming in
+        self._pause = min(settings.idle_seconds, settings.upload_seconds, LOOKED_AT_S) / 4
+        self._look_again = self.loop.call_later(self._pause, self._look)
+        if len(self.connections) > settings.max_connections:
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"{settings.max_connections:,} connections are open; no more are taken."
+            )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called when it is over."""
+        self._look_again.cancel()
+        self._read()
+        super().connection_lost(exc)
+        for cycle in self._unanswered:  # uvicorn tells the last one only
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _look(self) -> None:
+        """Ends what has taken too long."""
+        self._look_again = self.loop.call_later(self._pause, self._look)
+        settings, now = self.service.settings, self.loop.time()
+        spent = now - self._since
+        if self._unread_since is not None or self.transport.is_closing():
+            if now - (self._unread_since or self._since) > settings.idle_seconds:
+                self.transport.abort()
+        elif self._stage is Stage.BODY and len(self._unanswered) <= 1:
+            if spent > settings.upload_seconds:
+                if self._unanswered:
+                    self._refuse(
+                        HTTPStatus.REQUEST_TIMEOUT, f"The body did not come within {settings.upload_seconds:g} s."
+                    )
+                else:  # it was answered without its body
+                    self.transport.close()
+        elif self._unanswered:
+            self._since = now  # it is the service's turn
+        elif spent > settings.idle_seconds:
+            self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Called with what has come."""
+        self._silent_bytes += len(data)
+        super().data_received(data)
+        most = self.service.settings.max_header_bytes
+        if self._silent_bytes > most and not self.transport.is_closing():
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers have more than {most:,} bytes.")
+
+    def on_message_begin(self) -> None:
+        """Called with the first byte of a request."""
+        super().on_message_begin()
+        self._stage, self._since, self._silent_bytes = Stage.HEAD, self.loop.time(), 0
+
+    def on_headers_complete(self) -> None:
+        """Called when all of its headers are there."""
+        self._stage, self._since, self._silent_bytes = Stage.BODY, self.loop.time(), 0
+        self._turned_away = False
+        self._turned_away = self._turn_away()
+        if self._turned_away:
+            return
+        before = self.cycle
+        super().on_headers_complete()
+        self.headers = []  # trailers, which mean nothing here, must not become headers
+        if self.cycle is not before:
+            self._unanswered.append(self.cycle)
+
+    def on_body(self, body: bytes) -> None:
+        """Called with each part of its body."""
+        self._silent_bytes = 0
+        if not self._turned_away:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Called when all of its body is there."""
+        self._stage = Stage.NOTHING
+        if not self._turned_away:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Called when a request has its answer."""
+        self._unanswered.popleft()
+        self._since = self.loop.time()
+        super().on_response_complete()
+        if self._stage is Stage.BODY and self.expect_100_continue and not self.transport.is_closing():
+            self.transport.close()  # the caller may not send it any more: what comes next could be either
+
+    def pause_writing(self) -> None:
+        """Called when what is sent is not read."""
+        self._unread_since = self.loop.time()
+        self._unread_bytes = self.transport.get_write_buffer_size()
+        self.service.bodies.inside += self._unread_bytes  # until then it takes memory as what is being read does
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Called when it is."""
+        self._read()
+        super().resume_writing()
+
+    def _read(self) -> None:
+        self.service.bodies.inside -= self._unread_bytes
+        self._unread_since, self._unread_bytes = None, 0
+
+    def send_400_response(self, msg: str) -> None:
+        """Called with what is no HTTP."""
+        self._refuse(HTTPStatus.BAD_REQUEST, msg)
+
+    def _turn_away(self) -> bool:
+        """Answers a picture that there is no room for without calling the app, which would take several times as long.
+
+        What is out of the ordinary goes to the app, which finds out for itself.
+        """
+        service = self.service
+        if not service.pictures.full or service.draining or service.settings.api_keys:
+            return False
+        path = self.url.partition(b"?")[0].decode("ascii", "replace")
+        usual = self.parser.get_method() == b"POST" and self.parser.get_http_version() == "1.1"
+        waiting = self._unanswered or self.expect_100_continue or self._unread_since is not None
+        if path not in self.image_routes or not usual or waiting or not self.parser.should_keep_alive():
+            return False
+        request_id = request_id_of(dict(self.headers).get(b"x-request-id", b"").decode("latin-1"))
+        self.transport.write(_problem(STATUS[Busy], service.pictures.sentence, path, request_id))
+        metrics.refused(Busy.__name__)
+        told(service, path, request_id, STATUS[Busy], {}, 0.0)
+        return True
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Called when a caller would rather speak another protocol: it is answered in this one, which is no event."""
+
+    def _refuse(self, status: HTTPStatus, sentence: str) -> None:
+        """Answers the request that is coming in, before or instead of the app, and hangs up."""
+        if self._turned_away:  # it has had its answer
+            self.transport.close()
+            return
+        if len(self._unanswered) > (self._stage is Stage.BODY):  # not before an earlier one has its answer
+            self._unanswered[-1].keep_alive = False
+            self.flow.pause_reading()
+            return
+        known = dict(self.scope["headers"]) if self._stage is Stage.BODY else {}
+        path = self.scope.get("path", "") if self._stage is Stage.BODY else ""  # none where the URL is no URL
+        request_id = request_id_of(known.get(b"x-request-id", b"").decode("latin-1"))
+        metrics.refused(status.phrase.title().replace(" ", ""))
+        self.transport.write(_problem(status, sentence, path, request_id, ("connection: close",)))
+        self.transport.close()
+
+
+def _problem(status: HTTPStatus, sentence: str, path: str, request_id: str, headers: Sequence[str] = ()) -> bytes:
+    """A whole answer, as the app would give it."""
+    told, media_type = answer(status, sentence, path, request_id)
+    body = json.dumps(told, separators=(",", ":"))
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"content-type: {media_type}", f"content-length: {len(body)}"]
+    lines += [f"x-request-id: {request_id}", *headers]
+    if status in RETRY_AFTER_S:
+        lines.append(f"retry-after: {RETRY_AFTER_S[status]}")
+    return "\r\n".join([*lines, "", body]).encode()
