@@ -1,0 +1,153 @@
+"""What Compose starts beside the service: HAProxy, run here in front of real servers, and what monitoring shows."""
+
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import yaml
+from grafana_foundation_sdk.cog import encoder, plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from service.metrics import REGISTRY
+from tests.conftest import ROOT, Server
+
+DEPLOY = ROOT / "deploy"
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+DASHBOARD = json.loads((DEPLOY / "grafana" / "denoise.json").read_text(encoding="utf-8"))
+DIGIT = (ROOT / "tests" / "digits" / "noisy_7.png").read_bytes()
+PNG = {"Content-Type": "image/png"}
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_every_container_is_confined(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_what_is_scaled_has_no_port_of_the_host_and_goes_by_the_balancers_name_for_it() -> None:
+    replica = COMPOSE["services"]["replica"]
+    assert "ports" not in replica
+    assert replica["networks"]["default"]["aliases"] == ["replicas"]
+    assert " replicas:8000\n" in (DEPLOY / "haproxy" / "haproxy.cfg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "mounted", [volume.split(":")[0] for each in COMPOSE["services"].values() for volume in each.get("volumes", ())]
+)
+def test_what_is_mounted_is_there(mounted: str) -> None:
+    assert (ROOT / mounted).is_file() or mounted in COMPOSE["volumes"]
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture
+def replicas() -> Iterator[list[Server]]:
+    running = [Server(DENOISE_WORKERS="1", DENOISE_DRAIN_SECONDS="2") for _ in range(2)]
+    yield running
+    for each in running:
+        if each.process.poll() is None:
+            each.ended(signal.SIGKILL)
+
+
+@pytest.fixture
+def balanced(replicas: list[Server], tmp_path: Path) -> Iterator[httpx2.Client]:
+    """HAProxy with the committed file, but for the addresses: here are no containers with a DNS of their own."""
+    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    assert program, "HAProxy is not installed"
+    public, own = free_ports(2)
+    text = (DEPLOY / "haproxy" / "haproxy.cfg").read_text(encoding="utf-8")
+    servers = "\n".join(f"    server r{n} {each.url().removeprefix('http://')}" for n, each in enumerate(replicas))
+    text = re.sub(r"    server-template .*", servers, text)
+    text = text.replace("bind :8000", f"bind 127.0.0.1:{public}").replace("bind :8405", f"bind 127.0.0.1:{own}")
+    (tmp_path / "haproxy.cfg").write_text(text, encoding="utf-8")
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([program, "-db", "-f", tmp_path / "haproxy.cfg"], stdout=log, stderr=log)
+    with httpx2.Client(base_url=f"http://127.0.0.1:{public}", timeout=30) as client:
+        deadline = time.monotonic() + 10
+        while (tmp_path / "log").read_text().count("is UP") < len(replicas) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert client.get("/readyz").status_code == httpx2.codes.OK, (tmp_path / "log").read_text()
+        yield client
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_no_request_is_lost_when_a_replica_dies_or_stops(
+    balanced: httpx2.Client, replicas: list[Server], how: signal.Signals
+) -> None:
+    outcomes: Counter[int] = Counter()
+    over = threading.Event()
+
+    def call() -> None:
+        while not over.is_set():
+            outcomes[balanced.post("/denoise", content=DIGIT, headers=PNG).status_code] += 1
+
+    callers = [threading.Thread(target=call) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    time.sleep(1)
+    replicas[0].ended(how)
+    before = outcomes.total()
+    time.sleep(1)
+    over.set()
+    for caller in callers:
+        caller.join()
+    assert outcomes.total() > before > 0
+    assert set(outcomes) == {httpx2.codes.OK}
+
+
+def test_what_the_balancer_answers_itself(balanced: httpx2.Client, replicas: list[Server]) -> None:
+    assert balanced.get("/metrics").json()["status"] == httpx2.codes.NOT_FOUND
+    for each in replicas:
+        each.ended(signal.SIGKILL)
+    answer = balanced.post("/denoise", content=DIGIT, headers=PNG)
+    assert answer.status_code == answer.json()["status"] == httpx2.codes.SERVICE_UNAVAILABLE
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Retry-After"]
+
+
+def missing(given: Any, known: Any, path: str = "") -> list[str]:
+    """Where `given` has what `known` does not."""
+    match given, known:
+        case dict(), dict():
+            return [where for key in given for where in missing(given[key], known.get(key), f"{path}/{key}")]
+        case list(), list() if len(given) == len(known):
+            return [where for n, one in enumerate(given) for where in missing(one, known[n], f"{path}/{n}")]
+    return [] if given == known else [path]
+
+
+def known_to_grafana(dashboard: dict[str, Any]) -> list[str]:
+    """The fields that Grafana's own schema does not have: its library reads what it knows and writes that again."""
+    plugins.register_default_plugins()
+    return missing(dashboard, json.loads(encoder.JSONEncoder().encode(Dashboard.from_json(dashboard))))
+
+
+def test_grafana_knows_every_field_of_the_dashboard() -> None:
+    assert known_to_grafana(DASHBOARD) == []
+    assert known_to_grafana(DASHBOARD | {"pannels": []}) == ["/pannels"]
+
+
+def test_the_dashboard_shows_all_that_the_service_tells() -> None:
+    shown = " ".join(target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"])
+    names = {re.sub(r"_(bucket|count|sum|total)$", "", name) for name in re.findall(r"denoise_\w+", shown)}
+    assert names == {each.name for each in REGISTRY.collect() if each.name.startswith("denoise_")}
