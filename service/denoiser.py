@@ -27,9 +27,12 @@ CUDA_OPTIONS = {
     "cudnn_conv_algo_search": "HEURISTIC",  # the default searches again, for most of a second, at every new shape
     "use_tf32": "0",  # its ten-bit mantissa would need a tolerance that hides real faults
 }
+SMALLEST = (1, 8, 8, 1)  # of what a model of any size takes
 FACTS = ("title", "training_data", "noise", "date")
 FATAL = 4  # onnxruntime's log level
 _TASKS: dict[str, Task] = {"reconstruct": "reconstruct", "denoise": "denoise"}
+_SHRINK = onnxruntime.RunOptions()
+_SHRINK.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +121,14 @@ class Denoiser:
         answers = session.run(None, {"image": pixels})
         named = dict(zip((output.name for output in self.outputs), answers, strict=True))
         return Restored(named["restored"], named.get("code"))
+
+    def give_back(self) -> None:
+        """Gives the memory that large pictures took back to the system, but for what is in use now.
+
+        onnxruntime's arena gives nothing back by itself, and doubles when what is free in it lies in pieces.
+        """
+        if self.size is None and self.provider == CPU:
+            self._wide.run(None, {"image": np.zeros(SMALLEST, np.float32)}, _SHRINK)
 
 
 def load(folder: Path, device: Device, threads: int) -> dict[str, Denoiser]:

@@ -62,6 +62,7 @@ _models = Gauge(
 _request = lru_cache(_requests.labels)  # finding the one with these labels takes longer than counting
 _stage = lru_cache(_stages.labels)
 _batch = lru_cache(_batches.labels)
+_refusal = lru_cache(_refusals.labels)
 
 
 _seen: deque[tuple[Histogram, float]] = deque()  # and not counted yet
@@ -128,7 +129,7 @@ def ran(model: str, pictures: int) -> None:
 
 def refused(reason: str) -> None:
     """A request could not be answered with a picture."""
-    _refusals.labels(reason).inc()
+    _refusal(reason).inc()
 
 
 def waiting(size: str, pictures: int) -> None:

@@ -3,9 +3,12 @@
 import asyncio
 import enum
 import json
+import re
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
+from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -15,6 +18,11 @@ from service.errors import Busy
 from service.problems import RETRY_AFTER_S, STATUS, answer
 from service.state import Service
 
+# Of the head of a request, read without the parser: its path, its length, and what makes it one for the parser.
+REQUEST_LINE = re.compile(rb"POST ([^ ?]+)(?:\?[^ ]*)? HTTP/1\.1\r\n")
+LENGTH = re.compile(rb"(?i)content-length(?::[ \t]*(\d{1,12})[ \t]*(?=\r\n|$))?")
+UNUSUAL = re.compile(rb"(?i)[\r\n](?:transfer-encoding|expect|upgrade|connection(?!:[ \t]*keep-alive[ \t]*(?:\r\n|$)))")
+REQUEST_ID = re.compile(rb"(?i)\r\nx-request-id:([^\r\n]*)")
 LOOKED_AT_S = 20.0  # four times in so long, or oftener, a connection is looked at
 
 
@@ -42,7 +50,7 @@ class Protocol(HttpToolsProtocol):
         self._unread_since: float | None = None  # what is sent is not being read
         self._unread_bytes = 0
         self._unanswered: deque[RequestResponseCycle] = deque()
-        self._turned_away = False  # the request that is coming in
+        self._body_ahead = 0  # bytes still to come of a request that has been turned away
         self._pause = min(settings.idle_seconds, settings.upload_seconds, LOOKED_AT_S) / 4
         self._look_again = self.loop.call_later(self._pause, self._look)
         if len(self.connections) > settings.max_connections:
@@ -82,6 +90,10 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Called with what has come."""
+        while data and (following := self._turn_away(data)) is not None:
+            data = following
+        if not data:
+            return
         self._silent_bytes += len(data)
         super().data_received(data)
         most = self.service.settings.max_header_bytes
@@ -96,10 +108,6 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Called when all of its headers are there."""
         self._stage, self._since, self._silent_bytes = Stage.BODY, self.loop.time(), 0
-        self._turned_away = False
-        self._turned_away = self._turn_away()
-        if self._turned_away:
-            return
         before = self.cycle
         super().on_headers_complete()
         self.headers = []  # trailers, which mean nothing here, must not become headers
@@ -109,14 +117,12 @@ class Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Called with each part of its body."""
         self._silent_bytes = 0
-        if not self._turned_away:
-            super().on_body(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Called when all of its body is there."""
         self._stage = Stage.NOTHING
-        if not self._turned_away:
-            super().on_message_complete()
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Called when a request has its answer."""
@@ -146,31 +152,48 @@ class Protocol(HttpToolsProtocol):
         """Called with what is no HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
-    def _turn_away(self) -> bool:
-        """Answers a picture that there is no room for without calling the app, which would take several times as long.
+    def _turn_away(self, data: bytes) -> bytes | None:
+        """Answers a picture that there is no room for at once, and gives what follows it; None when it is none.
 
-        What is out of the ordinary goes to the app, which finds out for itself.
+        Neither the parser nor the app is called: they would take several times as long, of what those who are inside
+        need. A request that is out of the ordinary goes their way all the same.
         """
+        if self._body_ahead:
+            following = data[self._body_ahead :]
+            self._body_ahead = max(0, self._body_ahead - len(data))
+            self._wait_for(Stage.BODY if self._body_ahead else Stage.NOTHING)
+            return following
         service = self.service
         if not service.pictures.full or service.draining or service.settings.api_keys:
-            return False
-        path = self.url.partition(b"?")[0].decode("ascii", "replace")
-        usual = self.parser.get_method() == b"POST" and self.parser.get_http_version() == "1.1"
-        waiting = self._unanswered or self.expect_100_continue or self._unread_since is not None
-        if path not in self.image_routes or not usual or waiting or not self.parser.should_keep_alive():
-            return False
-        request_id = request_id_of(dict(self.headers).get(b"x-request-id", b"").decode("latin-1"))
-        self.transport.write(_problem(STATUS[Busy], service.pictures.sentence, path, request_id))
+            return None
+        if self._stage is not Stage.NOTHING or self._unanswered or self._unread_since is not None:
+            return None
+        head, _, body = data.partition(b"\r\n\r\n")
+        known = _usual(head, service.settings.max_header_bytes)
+        if not known or known.path not in self.image_routes or self.transport.is_closing():
+            return None
+        if len(head) == len(data) or known.length > service.settings.max_body_bytes:
+            return None
+        self._unset_keepalive_if_required()
+        request_id = request_id_of(known.request_id)
+        self.transport.write(_refusal(service.pictures.sentence, known.path, request_id))
         metrics.refused(Busy.__name__)
-        told(service, path, request_id, STATUS[Busy], {}, 0.0)
-        return True
+        told(service, known.path, request_id, STATUS[Busy], {}, 0.0)
+        self._body_ahead = max(0, known.length - len(body))
+        self._wait_for(Stage.BODY if self._body_ahead else Stage.NOTHING)
+        return body[known.length :]
+
+    def _wait_for(self, stage: Stage) -> None:
+        if stage is Stage.NOTHING or self._stage is not stage:
+            self._since = self.loop.time()
+        self._stage = stage
 
     def _unsupported_upgrade_warning(self) -> None:
         """Called when a caller would rather speak another protocol: it is answered in this one, which is no event."""
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Answers the request that is coming in, before or instead of the app, and hangs up."""
-        if self._turned_away:  # it has had its answer
+        if self._stage is Stage.BODY and not self._unanswered:  # it has had its answer
             self.transport.close()
             return
         if len(self._unanswered) > (self._stage is Stage.BODY):  # not before an earlier one has its answer
@@ -183,6 +206,34 @@ class Protocol(HttpToolsProtocol):
         metrics.refused(status.phrase.title().replace(" ", ""))
         self.transport.write(_problem(status, sentence, path, request_id, ("connection: close",)))
         self.transport.close()
+
+
+class _Post(NamedTuple):
+    """What a request's head tells of it."""
+
+    path: str
+    length: int  # of its body, bytes
+    request_id: str
+
+
+def _usual(head: bytes, most: int) -> _Post | None:
+    """A POST whose body has a known length, read without the parser; None where there is anything else to it."""
+    line, lengths = REQUEST_LINE.match(head), LENGTH.findall(head)
+    if not line or len(lengths) != 1 or not lengths[0] or UNUSUAL.search(head) or len(head) > most:
+        return None
+    sent = REQUEST_ID.search(head)
+    return _Post(line[1].decode("latin-1"), int(lengths[0]), sent[1].decode("latin-1").strip() if sent else "")
+
+
+def _refusal(sentence: str, path: str, request_id: str) -> bytes:
+    """A whole answer to a picture that there is no room for."""
+    blank = "~" * len(request_id)
+    return _blank_refusal(sentence, path, blank).replace(blank.encode(), request_id.encode())
+
+
+@lru_cache(maxsize=64)
+def _blank_refusal(sentence: str, path: str, request_id: str) -> bytes:
+    return _problem(STATUS[Busy], sentence, path, request_id)
 
 
 def _problem(status: HTTPStatus, sentence: str, path: str, request_id: str, headers: Sequence[str] = ()) -> bytes:

@@ -292,7 +292,7 @@ class Job:
     async def large(self, file: File) -> Made:
         """The same for a picture that takes long: in a thread."""
         stages = Stages()
-        async with self.service.large_turn(self.request):
+        async with self.service.large_turn(self.request, self.model):
             stages.end("queue")
             content = await run_in_threadpool(file.read)
             sent = await run_in_threadpool(images.decode, content, self.service.settings.max_pixels)

@@ -66,7 +66,7 @@ class Service:
         return [answer.result() for answer in answers]
 
     @asynccontextmanager
-    async def large_turn(self, request: Request) -> AsyncIterator[None]:
+    async def large_turn(self, request: Request, model: Denoiser) -> AsyncIterator[None]:
         """A turn at what takes long and is done in a thread: few have one at a time.
 
         Raises Late when the deadline passes before, ClientDisconnect when the caller has gone meanwhile.
@@ -85,3 +85,5 @@ class Service:
             yield
         finally:
             self.large.release()
+            if not self.large.borrowed_tokens:
+                asyncio.get_running_loop().run_in_executor(None, model.give_back)  # nobody waits for that

@@ -235,7 +235,7 @@ async def _outputs(
         if max(pictures[0].shape) > tiling.TILE and list(inference.outputs) != [model.outputs[0].name]:
             first = model.outputs[0].name
             raise BadTensor(f"Of pictures with a side of more than {tiling.TILE} px there is `{first}` alone.")
-        async with service.large_turn(request):
+        async with service.large_turn(request, model):
             stages.end("queue")
             tiled = [await run_in_threadpool(tiling.run, model, picture) for picture in pictures]
             metrics.ran(model.name, len(tiled))

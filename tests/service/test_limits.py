@@ -103,7 +103,9 @@ def test_a_refusal_leaves_its_connection_in_order(start: Start) -> None:
         time.sleep(0.3)
         bad_chunk = raw(url, head + b"Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n")
         said = raw(url, plain[:200], plain[200:], chunked, health + plain + chunked, last)
+        in_parts = raw(url, plain[:-50], plain[-50:-20], plain[-20:] + plain + health, last)
         assert accepted.result().status_code == 200
+    assert re.findall(rb"HTTP/1.1 (\d+)", in_parts) == [b"429", b"429", b"200", b"200"]
     assert bad_chunk.count(b"HTTP/1.1 429 ") == bad_chunk.count(b"HTTP/1.1 ") == 1
     assert re.findall(rb"HTTP/1.1 (\d+)", said) == [b"429", b"429", b"200", b"429", b"429", b"200"]
     assert said.count(b"x-request-id: mine\r\n") == said.count(b'"request_id":"mine"') == 4
