@@ -50,6 +50,7 @@ class Protocol(HttpToolsProtocol):
         self._unread_since: float | None = None  # what is sent is not being read
         self._unread_bytes = 0
         self._unanswered: deque[RequestResponseCycle] = deque()
+        self._answered_early = False  # the request that is coming in has its answer before its end
         self._body_ahead = 0  # bytes still to come of a request that has been turned away
         self._pause = min(settings.idle_seconds, settings.upload_seconds, LOOKED_AT_S) / 4
         self._look_again = self.loop.call_later(self._pause, self._look)
@@ -104,6 +105,7 @@ class Protocol(HttpToolsProtocol):
         """Called with the first byte of a request."""
         super().on_message_begin()
         self._stage, self._since, self._silent_bytes = Stage.HEAD, self.loop.time(), 0
+        self._answered_early = False
 
     def on_headers_complete(self) -> None:
         """Called when all of its headers are there."""
@@ -113,6 +115,8 @@ class Protocol(HttpToolsProtocol):
         self.headers = []  # trailers, which mean nothing here, must not become headers
         if self.cycle is not before:
             self._unanswered.append(self.cycle)
+            if self.parser.get_method() != b"HEAD":
+                self.cycle.transport = _Joined(self.cycle)  # type: ignore[assignment]  # all of one that it uses
 
     def on_body(self, body: bytes) -> None:
         """Called with each part of its body."""
@@ -127,6 +131,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Called when a request has its answer."""
         self._unanswered.popleft()
+        self._answered_early = self._stage is Stage.BODY and not self._unanswered
         self._since = self.loop.time()
         super().on_response_complete()
         if self._stage is Stage.BODY and self.expect_100_continue and not self.transport.is_closing():
@@ -193,7 +198,7 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Answers the request that is coming in, before or instead of the app, and hangs up."""
-        if self._stage is Stage.BODY and not self._unanswered:  # it has had its answer
+        if self._answered_early:
             self.transport.close()
             return
         if len(self._unanswered) > (self._stage is Stage.BODY):  # not before an earlier one has its answer
@@ -206,6 +211,40 @@ class Protocol(HttpToolsProtocol):
         metrics.refused(status.phrase.title().replace(" ", ""))
         self.transport.write(_problem(status, sentence, path, request_id, ("connection: close",)))
         self.transport.close()
+
+
+class _Joined:
+    """A transport on which the head of an answer waits for what follows it, so that both go out at once.
+
+    A process that is killed between the two would leave an answer that is begun, which no balancer can have another
+    process give; and each caller would be woken twice.
+    """
+
+    __slots__ = ("cycle", "head", "transport")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self.cycle, self.transport = cycle, cycle.transport
+        self.head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Sends the data, or keeps it when it is the head."""
+        if self.head:
+            self.transport.writelines((self.head, data))
+            self.head = b""
+        elif self.head is None and self.cycle.response_started:
+            self.head = data
+        else:
+            self.transport.write(data)
+
+    def close(self) -> None:
+        """Closes the connection when all has been sent."""
+        if self.head:
+            self.write(b"")
+        self.transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether it is being closed."""
+        return self.transport.is_closing()
 
 
 class _Post(NamedTuple):

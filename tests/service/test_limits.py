@@ -111,6 +111,19 @@ def test_a_refusal_leaves_its_connection_in_order(start: Start) -> None:
     assert said.count(b"x-request-id: mine\r\n") == said.count(b'"request_id":"mine"') == 4
 
 
+def test_an_answer_comes_in_one_piece(start: Start) -> None:
+    """Half of one would be lost with a process that dies in between; a balancer can ask another for none at all."""
+    _, url = start()
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
+        for _ in range(50):
+            connection.sendall(
+                f"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: {len(SEVEN)}\r\n\r\n".encode() + SEVEN
+            )
+            head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            assert f"content-length: {len(body)}\r\n".encode() in head
+
+
 def test_a_picture_that_waits_too_long_is_given_up(start: Start) -> None:
     _, url = start(DENOISE_DEADLINE_SECONDS="0.3", DENOISE_THREADS="1")
     page = large_page()
