@@ -169,15 +169,18 @@ class Protocol(HttpToolsProtocol):
             self._wait_for(Stage.BODY if self._body_ahead else Stage.NOTHING)
             return following
         service = self.service
-        if not service.pictures.full or service.draining or service.settings.api_keys:
-            return None
-        if self._stage is not Stage.NOTHING or self._unanswered or self._unread_since is not None:
+        busy = self._stage is not Stage.NOTHING or self._unanswered or self._unread_since is not None
+        if busy or service.pictures.far_from_full or service.draining or service.settings.api_keys:
             return None
         head, _, body = data.partition(b"\r\n\r\n")
         known = _usual(head, service.settings.max_header_bytes)
-        if not known or known.path not in self.image_routes or self.transport.is_closing():
+        if not known or known.path not in self.image_routes or known.length > service.settings.max_body_bytes:
             return None
-        if len(head) == len(data) or known.length > service.settings.max_body_bytes:
+        if len(head) == len(data) or self.transport.is_closing():
+            return None
+        if not service.pictures.full:
+            if len(body) >= known.length:
+                service.pictures.expect(self.loop)
             return None
         self._unset_keepalive_if_required()
         request_id = request_id_of(known.request_id)
