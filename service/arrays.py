@@ -31,6 +31,7 @@ from service.framing import MULTIPLE
 
 Array = NDArray[Any]
 Run = Callable[[Pixels], Restored]  # [batch, height, width, 1], light ink on black, 0 … 1
+Kept = Callable[[str, int, int], Array]  # an array's name, and the pictures from one number to another: their answer
 Form = Literal["npy", "npz", "idx"]
 
 NPY, ZIP, GZIP, IDX = b"\x93NUMPY", b"PK", b"\x1f\x8b", b"\x00\x00"  # what files begin with
@@ -38,6 +39,7 @@ IDX_TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype("u1"), 0x0D: np.dtype(">f4
 RUN = 64  # pictures
 RUN_PIXELS = RUN * 64 * 64  # at most, where they are large
 BLOCK = 16  # runs that a thread does at a time
+PART = 4  # blocks that are a file's part, where its parts are cleaned by themselves
 PACKED = 6  # of gzip's 1 … 9
 ONLY = "arr_0"  # the name that numpy gives an array without one
 FORMS = "[count, height, width], with or without a last dimension of 1, or [height, width]"
@@ -83,8 +85,44 @@ def form_of(name: str) -> Form:
     return "npz" if ending.endswith(".npz") else "npy" if ending.endswith(".npy") else "idx"
 
 
+class Part(NamedTuple):
+    """Pictures of an array, by their numbers, that can be cleaned without the others."""
+
+    array: str  # its name in the file
+    start: int
+    stop: int
+
+
+def parts(source: Path, name: str, size: tuple[int, int] | None) -> list[Part]:
+    """What a file is made of, for a model that takes `size` and a target of that name. Raises as `clean` does."""
+    found = []
+    with _opened(source) as opened:
+        form, _ = _form(opened, name)
+        for array in opened.arrays:
+            values = _member(opened.arrays, array)
+            if opened.form == "npz" and values.ndim < len(("height", "width")):
+                continue
+            pictures = _pictures(values, size)
+            _header("npy" if form == "npz" else form, values)
+            step = _batch(pictures) * BLOCK * PART
+            found += [Part(array, start, min(start + step, len(pictures))) for start in range(0, len(pictures), step)]
+    return found
+
+
+def cleaned(source: Path, part: Part, work: Work) -> Array:
+    """The answer to a part, `[count, height, width]`, the same that `clean` writes of it. Raises as that does."""
+    with _opened(source) as opened:
+        pictures = _pictures(_member(opened.arrays, part.array), work.size)
+        return _cleaned(pictures[part.start : part.stop], part.start, _batch(pictures), work)
+
+
 def clean(
-    source: Path | bytes, target: BinaryIO, name: str, work: Work, found: Callable[[int], None] = lambda _: None
+    source: Path | bytes,
+    target: BinaryIO,
+    name: str,
+    work: Work,
+    found: Callable[[int], None] = lambda _: None,
+    kept: Kept | None = None,
 ) -> Iterator[int]:
     """Writes to `target` what a model makes of an array's file, each array of its shape and type; yields what is done.
 
@@ -94,6 +132,7 @@ def clean(
         name: of the target.
         work: what is done.
         found: is told how many pictures there are in an array before it is worked on.
+        kept: gives answers that are there already; nothing is done then but to put them together.
 
     Yields:
         How many pictures have been done since the last time.
@@ -103,25 +142,39 @@ def clean(
         BadTensor: its values or shapes are none that the model takes, or the target's form cannot hold them.
     """
     with _opened(source) as opened:
-        form, packed = (form_of(name), name.lower().endswith(".gz")) if name else (opened.form, opened.packed)
-        if form != "npz" and opened.form == "npz":
-            raise BadTensor(f"'{name}' cannot hold what an .npz holds; name an .npz.")
+        form, packed = _form(opened, name)
         if form == "npz":
-            yield from _archived(source, opened.arrays, target, work, found)
+            yield from _archived(source, opened.arrays, target, work, found, kept)
             return
         with ExitStack() as stack:
-            (values,) = opened.arrays.values()
+            ((array, values),) = opened.arrays.items()
             pictures = _pictures(values, work.size)
             file: IO[bytes] = target
             if packed:  # with a fixed date and no name: the same file every time
                 file = cast(IO[bytes], stack.enter_context(gzip.GzipFile("", "wb", PACKED, target, 0)))
             file.write(_header(form, values))
             found(len(pictures))
-            yield from _written(pictures, file, work)
+            yield from _written(array, pictures, file, work, kept)
+
+
+def _form(opened: Source, name: str) -> tuple[Form, bool]:
+    """The form that a target of that name has, "": the source's own, and whether it is packed with gzip.
+
+    Raises BadTensor when it cannot hold what is there.
+    """
+    form, packed = (form_of(name), name.lower().endswith(".gz")) if name else (opened.form, opened.packed)
+    if form != "npz" and opened.form == "npz":
+        raise BadTensor(f"'{name}' cannot hold what an .npz holds; name an .npz.")
+    return form, packed
 
 
 def _archived(
-    source: Path | bytes, arrays: Mapping[str, Array], target: BinaryIO, work: Work, found: Callable[[int], None]
+    source: Path | bytes,
+    arrays: Mapping[str, Array],
+    target: BinaryIO,
+    work: Work,
+    found: Callable[[int], None],
+    kept: Kept | None,
 ) -> Iterator[int]:
     """An .npz; what is no picture in it, like labels, is taken over as it is."""
     packing = _packing(source)
@@ -137,7 +190,7 @@ def _archived(
                 pictures = _pictures(values, work.size)
                 file.write(_header("npy", values))
                 found(len(pictures))
-                yield from _written(pictures, file, work)
+                yield from _written(name, pictures, file, work, kept)
     if not any_pictures:
         raise BadTensor(f"There are no pictures among its arrays; those have the shape {FORMS}.")
 
@@ -249,12 +302,19 @@ def _pictures(values: Array, size: tuple[int, int] | None) -> Array:
     return values
 
 
-def _written(pictures: Array, file: IO[bytes], work: Work) -> Iterator[int]:
+def _batch(pictures: Array) -> int:
+    """How many of `[count, height, width]` go to the model at once."""
+    return max(1, min(RUN, RUN_PIXELS // math.prod(pictures.shape[1:])))
+
+
+def _written(array: str, pictures: Array, file: IO[bytes], work: Work, kept: Kept | None) -> Iterator[int]:
     """Cleans pictures `[count, height, width]` and writes them, in their order, as values of their type."""
-    batch = max(1, min(RUN, RUN_PIXELS // math.prod(pictures.shape[1:])))
+    batch = _batch(pictures)
     step = batch * BLOCK
 
     def block(start: int) -> Array:
+        if kept:
+            return kept(array, start, min(start + step, len(pictures)))
         return _cleaned(pictures[start : start + step], start, batch, work)
 
     for answer in _in_order(block, range(0, len(pictures), step), work.threads):

@@ -1,11 +1,12 @@
 """`denoise`: what the service does to a picture, from the command line. Options and output; knows Typer and Rich."""
 
 import contextlib
+import hashlib
 import io
 import os
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, NoReturn
@@ -35,6 +36,8 @@ denoise serve · serves the models over HTTP
 
 denoise models · lists the models
 
+denoise bulk · takes the noise off on all machines of a Ray cluster
+
 denoise doctor · says what the models run on here, proves and times them
 
 A file or folder of such a name is meant by ./serve."""
@@ -59,7 +62,7 @@ KeyOption = Annotated[
 def main(arguments: Sequence[str] | None = None) -> None:
     """Does what the command line asks for, and ends the process with a status that says how it went."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    names = {command.callback.__name__ for command in commands.registered_commands if command.callback}
+    names = {command.name or command.callback.__name__ for command in commands.registered_commands if command.callback}
     app = commands if arguments and arguments[0] in names else pictures
     try:
         app(arguments, prog_name="denoise")
@@ -209,6 +212,67 @@ def doctor(device: DeviceOption = None, folder: ModelsOption = None) -> None:
         print(line, flush=True)
 
 
+@commands.command("bulk")
+def on_a_cluster(
+    inputs: Annotated[
+        list[str], typer.Argument(help="Pictures, folders, patterns, arrays (.npy, .npz, IDX), Parquet of pictures.")
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", help="File, or folder for several.")],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="One that `denoise models` lists.", show_default="the best")
+    ] = None,
+    size: Annotated[Literal["input", "native"], typer.Option(help="As `denoise --help` has it.")] = "input",
+    invert: Annotated[Literal["auto", "true", "false"], typer.Option(help="As `denoise --help` has it.")] = "auto",
+    noise: Annotated[float, typer.Option(min=0, max=1, help="Lay noise of this factor over the picture first.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes the noise the same every time.")] = None,
+    kind: Annotated[Kind | None, typer.Option("--format", help="Of the answers.", show_default="png")] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The pictures in Parquet.", show_default="the binary one, or `image`")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="A running Ray cluster; `auto`: this machine's.", show_default="one of this machine alone"),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processes side by side.", show_default="one per CPU")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", "--force", "-f", help="Clean anew what is done already.")
+    ] = False,
+    device: DeviceOption = None,
+    folder: ModelsOption = None,
+) -> None:
+    """Take the noise off very many pictures, on all machines of a Ray cluster, which see the same files.
+
+    denoise bulk scans/ -o clean/ --address auto
+
+    denoise bulk train.parquet -o clean.parquet
+
+    Started again, it goes on where it was interrupted. Exit status: as `denoise` has it.
+    """
+    try:
+        from service import distributed  # noqa: PLC0415  # it is an extra
+    except ImportError as error:
+        raise SetupError(f"`denoise bulk` needs Ray: pip install 'denoise[ray]' ({error}).") from None
+    try:
+        plan = files.planned(inputs, output, kind, overwrite, tables=True)
+        if plan.pictures or plan.arrays:
+            worker = _local(
+                _settings(models=folder, device=device), model, Parameters(size, invert, noise=noise, seed=seed), jobs
+            )
+            assert worker.engine
+            sha256 = hashlib.sha256(worker.engine.path.read_bytes()).hexdigest()
+            job = distributed.Job(worker.engine, worker.arrays, sha256, column, address, jobs, overwrite)
+            status = _in_bulk(plan, lambda found: distributed.clean(plan, job, found))
+        else:
+            status = _summed_up(plan, [], "Nothing was left to do" if plan.done else "")
+    except (BadParameter, UnknownModel) as error:
+        _fail(str(error), WRONG_USAGE)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    raise typer.Exit(status)
+
+
 def _settings(**named: object) -> Settings:
     """Those of the environment, and what was named in their place. Raises SetupError."""
     os.environ.update({f"DENOISE_{name.upper()}": str(value) for name, value in named.items() if value is not None})
@@ -345,6 +409,29 @@ def _all(plan: Plan, worker: Worker) -> int:
     spent = time.perf_counter() - before
     if len(plan.pictures) == 1 and not plan.arrays and not plan.done and not plan.failures:
         return _summed_up(plan, failures, "")
+    return _summed_up(plan, failures, f"{_counted(done)} in {spent:,.1f} s, {done / spent:,.0f} a second")
+
+
+def _in_bulk(plan: Plan, outcomes: Callable[[Callable[[int], None]], Generator[tuple[int, list[Failure]]]]) -> int:
+    """The same, by others, who tell pieces' outcomes."""
+    failures: list[Failure] = []
+    done, before = 0, time.perf_counter()
+    try:
+        with _progress(len(plan.pictures)) as progress:
+            (bar,) = progress.tasks
+
+            def found(count: int) -> None:
+                progress.update(bar.id, total=(bar.total or 0) + count)
+
+            with contextlib.closing(outcomes(found)) as told:
+                for cleaned, failed in told:
+                    progress.advance(bar.id, cleaned)
+                    done += cleaned
+                    failures += failed
+    except KeyboardInterrupt:
+        _summed_up(plan, failures, f"Stopped after {_counted(done)}; the same command goes on from there")
+        return INTERRUPTED
+    spent = time.perf_counter() - before
     return _summed_up(plan, failures, f"{_counted(done)} in {spent:,.1f} s, {done / spent:,.0f} a second")
 
 

@@ -7,17 +7,18 @@ import glob
 import os
 import re
 import stat
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, get_args
+from uuid import uuid4
 
 from service.errors import BadParameter
 from service.images import Kind
 
 PICTURE = re.compile(r"\.(bmp|dib|gif|jfif|jpe|jpe?g|p[bgpn]m|png|tiff?|webp)$", re.IGNORECASE)  # what images.py reads
 ARRAY = re.compile(r"\.np[yz]$|\.npy\.gz$|[.-]idx[34]?(-ubyte)?(\.gz)?$", re.IGNORECASE)  # labels are idx1
+TABLE = re.compile(r"\.parquet$", re.IGNORECASE)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WILDCARDS = re.compile(r"[*?[]")
 
@@ -27,7 +28,7 @@ class Item(NamedTuple):
 
     source: Path
     target: Path
-    kind: Kind  # of the picture at `target`; an array's kind is in its name
+    kind: Kind  # of the picture at `target`, or in it; an array's kind is in its name
 
 
 class Failure(NamedTuple):
@@ -41,7 +42,7 @@ class Plan(NamedTuple):
     """What there is to do."""
 
     pictures: list[Item]
-    arrays: list[Item]
+    arrays: list[Item]  # and tables, where they are meant as well
     failures: list[Failure]
     done: int  # answers that are there already, no older than their pictures
     others: int  # files in the folders that are no pictures by their names
@@ -50,6 +51,11 @@ class Plan(NamedTuple):
 def is_array(name: str) -> bool:
     """Whether a file of that name holds an array: NumPy's or MNIST's (IDX)."""
     return ARRAY.search(name) is not None
+
+
+def is_table(name: str) -> bool:
+    """Whether a file of that name holds a table with a column of pictures (Parquet)."""
+    return TABLE.search(name) is not None
 
 
 def kind_of(name: str, kind: Kind | None) -> Kind:
@@ -66,12 +72,13 @@ def kind_of(name: str, kind: Kind | None) -> Kind:
     return kind or KINDS[0]
 
 
-def planned(inputs: Sequence[str], output: str, kind: Kind | None, anew: bool) -> Plan:
+def planned(inputs: Sequence[str], output: str, kind: Kind | None, anew: bool, *, tables: bool = False) -> Plan:
     """What is to be done with files, folders and patterns (`**` for all folders), and where the answers go.
 
     Answers go to `output` when it names a file and there is one file to clean, else into the folder of that name, each
     where its picture lies in the folder, or before the first wildcard, that it comes from. What is there already, and
-    no older than its picture, is left as it is unless `anew`; a single file that is named is always cleaned.
+    no older than its picture, is left as it is unless `anew`; a single file that is named is always cleaned. Tables are
+    meant as well where `tables` says so.
 
     Raises BadParameter when two would have one name, an answer would take the place of a picture, or `output` cannot
     be what is needed.
@@ -84,12 +91,12 @@ def planned(inputs: Sequence[str], output: str, kind: Kind | None, anew: bool) -
         if not folder.is_dir() and not output.endswith(("/", os.sep)):
             if folder.exists() and folder.samefile(source):
                 raise BadParameter(f"The answer would take the place of the picture itself, '{source}'.")
-            array = is_array(source.name)
-            item = Item(source, folder, KINDS[0] if array else kind_of(output, kind))
+            array = _holds_many(source.name, tables)
+            item = Item(source, folder, kind or KINDS[0] if array else kind_of(output, kind))
             return Plan([] if array else [item], [item] if array else [], [], 0, 0)
     if folder.exists() and not folder.is_dir():
         raise BadParameter(f"'{output}' is a file; a folder is needed for the answers.")
-    search = _Search(folder)
+    search = _Search(folder, tables)
     for given in inputs:
         search.add(given)
     return search.plan(kind or KINDS[0], anew)
@@ -99,11 +106,16 @@ def _pattern(name: str) -> bool:
     return WILDCARDS.search(name) is not None
 
 
+def _holds_many(name: str, tables: bool) -> bool:
+    return is_array(name) or (tables and is_table(name))
+
+
 class _Search:
     """Looks for files, each with the path that its answer is to have below the output folder."""
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, tables: bool) -> None:
         self.output = output
+        self.tables = tables
         self.found: dict[Path, Path] = {}
         self.failures: list[Failure] = []
         self.others = 0
@@ -130,7 +142,7 @@ class _Search:
         if not files:
             self.failures.append(Failure(pattern, "No file matches this pattern."))
         for path in files:
-            if PICTURE.search(path.name) or is_array(path.name):
+            if PICTURE.search(path.name) or _holds_many(path.name, self.tables):
                 self.found[path] = path.relative_to(base)
             else:
                 self.others += 1
@@ -151,7 +163,7 @@ class _Search:
             for name in sorted(names):
                 if name.startswith("."):
                     continue
-                if PICTURE.search(name) or is_array(name):
+                if PICTURE.search(name) or _holds_many(name, self.tables):
                     self.found[below / name] = (below / name).relative_to(top)
                 else:
                     self.others += 1
@@ -179,7 +191,7 @@ class _Search:
         taken: dict[Path, Path] = {}
         done = 0
         for source, date in dates.items():
-            array = is_array(source.name)
+            array = _holds_many(source.name, self.tables)
             target = self.output / (self.found[source] if array else _renamed(self.found[source], kind))
             other = taken.setdefault(target, source)
             if other != source:
@@ -216,7 +228,7 @@ def written(target: Path) -> Iterator[BinaryIO]:
         return
     target = Path(os.path.realpath(target))  # a link stays one
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".denoise-{os.getpid()}-{threading.get_ident()}.part")
+    part = target.with_name(f".denoise-{uuid4().hex}.part")  # processes of other machines may write there as well
     try:
         with part.open("wb") as file:
             yield file

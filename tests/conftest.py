@@ -4,6 +4,7 @@ import base64
 import contextlib
 import gzip
 import json
+import logging
 import os
 import re
 import shutil
@@ -12,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import numpy as np
@@ -110,6 +113,51 @@ def real() -> Iterator[TestClient]:
     """The app with the committed models."""
     with TestClient(create_app(Settings())) as client:
         yield client
+
+
+class RayCluster:
+    """Two nodes on this machine, each with one CPU, and this process as a driver."""
+
+    def __init__(self) -> None:
+        import ray  # noqa: PLC0415  # takes seconds, which tests without it need not wait for
+        from ray.cluster_utils import Cluster  # noqa: PLC0415
+
+        soon = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_failure_threshold": 3}
+        self._node = {"num_cpus": 1, "object_store_memory": 100 * 1024 * 1024, "include_dashboard": False}
+        self._cluster = Cluster()
+        self._cluster.add_node(**self._node, _system_config=soon)
+        self.address = self._cluster.address
+        self.second = self.another()
+        ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR)
+
+    def another(self) -> Any:
+        """A second node, in the place of one that is lost."""
+        self.second = self._cluster.add_node(**self._node)
+        return self.second
+
+    def lose(self) -> None:
+        """The second node dies, with all of its processes, and another one comes up only when that is asked for."""
+        self._cluster.remove_node(self.second, allow_graceful=False)
+
+    def end(self) -> None:
+        """All of it ends."""
+        import ray  # noqa: PLC0415
+
+        ray.shutdown()
+        self._cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayCluster]:
+    """A real Ray cluster."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}  # its processes find `service`
+        cluster = RayCluster()
+    yield cluster
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cluster.end()
 
 
 class Server:

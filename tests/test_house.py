@@ -27,13 +27,24 @@ def test_service_and_training_never_import_each_other(package: str, other: str) 
 
 @pytest.mark.parametrize(
     ("library", "home"),
-    [("PIL", "images.py"), ("onnxruntime", "denoiser.py"), ("typer", "cli.py"), ("rich", "cli.py")],
+    [
+        ("PIL", "images.py"),
+        ("onnxruntime", "denoiser.py"),
+        ("typer", "cli.py"),
+        ("rich", "cli.py"),
+        ("pyarrow", "tables.py"),
+    ],
 )
 def test_each_library_has_one_home_in_the_service(library: str, home: str) -> None:
     assert [path.name for path in (ROOT / "service").glob("*.py") if library in imported(path)] == [home]
 
 
 @pytest.mark.parametrize("pins", ["cpu.txt", "cuda.txt"])
-def test_tensorflow_is_in_no_environment_of_the_service(pins: str) -> None:
+def test_neither_tensorflow_nor_ray_is_in_an_environment_of_the_service(pins: str) -> None:
     text = (ROOT / "requirements" / pins).read_text(encoding="utf-8")
-    assert not any(name in text for name in ("tensorflow", "keras", "tf2onnx"))
+    assert not any(name in text for name in ("tensorflow", "keras", "tf2onnx", "ray==", "pyarrow"))
+
+
+def test_what_serves_and_denoises_needs_no_ray() -> None:
+    extra = {"distributed.py", "replicas.py", "tables.py"}
+    assert {path.name for path in (ROOT / "service").glob("*.py") if {"ray", "pyarrow"} & imported(path)} <= extra
