@@ -8,13 +8,14 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, multiprocess, values
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.parser import text_string_to_metric_families
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -173,6 +174,27 @@ def exposition(accept: str) -> tuple[bytes, str]:
     except Exception:  # it trips over versions that are none
         encode, media_type = choose_encoder("")
     return encode(registry), media_type
+
+
+class _Families(NamedTuple):
+    """What is to be told, as prometheus_client takes it."""
+
+    families: dict[str, Metric]
+
+    def collect(self) -> Iterable[Metric]:
+        """All of it."""
+        return self.families.values()
+
+
+def together(told: Mapping[str, str]) -> tuple[bytes, str]:
+    """What replicas tell, by their names, which their numbers get as a label; and its media type."""
+    encode, media_type = choose_encoder("")
+    families: dict[str, Metric] = {}
+    for replica, text in told.items():
+        for family in text_string_to_metric_families(text):
+            known = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            known.samples += [each._replace(labels={**each.labels, "replica": replica}) for each in family.samples]
+    return encode(_Families(families)), media_type
 
 
 def _registry() -> CollectorRegistry:

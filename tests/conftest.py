@@ -37,6 +37,8 @@ MNIST = ROOT / "tests" / "mnist"
 NOISY_7 = ROOT / "tests" / "digits" / "noisy_7.png"
 CLEAN_7 = ROOT / "tests" / "digits" / "clean_7.png"
 START_S = 60
+# Ray looks at these when it is imported: it tells its makers nothing, and listens on loopback alone.
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 
@@ -123,7 +125,7 @@ class RayCluster:
         from ray.cluster_utils import Cluster  # noqa: PLC0415
 
         soon = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_failure_threshold": 3}
-        self._node = {"num_cpus": 1, "object_store_memory": 100 * 1024 * 1024, "include_dashboard": False}
+        self._node = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 * 1024 * 1024}
         self._cluster = Cluster()
         self._cluster.add_node(**self._node, _system_config=soon)
         self.address = self._cluster.address
@@ -152,7 +154,7 @@ def ray_cluster() -> Iterator[RayCluster]:
     """A real Ray cluster."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}  # its processes find `service`
+        os.environ["PYTHONPATH"] = str(ROOT)  # its processes find `service`
         cluster = RayCluster()
     yield cluster
     with warnings.catch_warnings():

@@ -1,6 +1,8 @@
 """The rooms stay apart: service and training meet in the ONNX files alone, and each outside library has one home."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,8 @@ def test_neither_tensorflow_nor_ray_is_in_an_environment_of_the_service(pins: st
     assert not any(name in text for name in ("tensorflow", "keras", "tf2onnx", "ray==", "pyarrow"))
 
 
-def test_what_serves_and_denoises_needs_no_ray() -> None:
-    extra = {"distributed.py", "replicas.py", "tables.py"}
-    assert {path.name for path in (ROOT / "service").glob("*.py") if {"ray", "pyarrow"} & imported(path)} <= extra
+def test_ray_has_two_homes_which_nothing_needs_at_its_start() -> None:
+    paths = list((ROOT / "service").glob("*.py"))
+    assert {path.name for path in paths if "ray" in imported(path)} == {"distributed.py", "replicas.py"}
+    told = "import sys, service.cli, service.server; print({'ray', 'pyarrow'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, check=True).stdout == b"set()\n"
