@@ -86,7 +86,6 @@ def serve() -> None:
         num_cpus=2,
         object_store_memory=STORE_BYTES,
         include_dashboard=False,
-        _node_ip_address="127.0.0.1",
         log_to_driver=False,
     )
     ray_serve.start(http_options={"host": "127.0.0.1", "port": int(os.environ["PORT"])})

@@ -165,6 +165,7 @@ def running(stack: Stack) -> Iterator[tuple[psutil.Process, str]]:
     environment = os.environ | {"PORT": port, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     environment |= {"MODEL": str(ROOT / "models" / f"{stack.model or 'conv_dae'}.onnx"), "ORT_DISABLE_TELEMETRY": "1"}
     environment |= {"BENTOML_DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # which keeps Ray on loopback on any system
     environment |= {name: value.replace("PORT", port) for name, value in stack.environment.items()}
     command = [part.replace("PORT", port) for part in stack.command]
     with tempfile.TemporaryFile("w+") as log:

@@ -250,6 +250,8 @@ def on_a_cluster(
 
     Started again, it goes on where it was interrupted. Exit status: as `denoise` has it.
     """
+    if address is None:  # so that it listens on loopback alone; Ray looks when it is imported, on any system
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     try:
         from service import distributed  # noqa: PLC0415  # it is an extra
     except ImportError as error:

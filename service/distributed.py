@@ -201,7 +201,7 @@ def _cluster(job: Job) -> Generator[None]:
         {} if job.address else {"num_cpus": job.jobs or job.work.threads, "object_store_memory": STORE_BYTES}
     )
     if not job.address:
-        own |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        own["include_dashboard"] = False
     joined_before = ray.is_initialized()
     try:
         if not joined_before:

@@ -1,5 +1,6 @@
 """`denoise bulk` on a real Ray cluster of two nodes: the same answers, whatever is broken, interrupted or lost."""
 
+import contextlib
 import io
 import os
 import re
@@ -151,14 +152,18 @@ def test_what_was_interrupted_goes_on(
 ) -> None:
     np.save(tmp_path / "digits.npy", np.resize(digits, (30_000, 28, 28)))
     arguments = (str(tmp_path / "digits.npy"), "-o", str(tmp_path / "clean.npy"), "--model", "easy_dae")
-    command = [*COMMAND[:1], *COMMAND[3:], "bulk", *arguments, "--address", ray_cluster.address]
+    command = [*COMMAND[:1], *COMMAND[3:], "bulk", *arguments, "--jobs", "1"]  # on a cluster of its own
     running = subprocess.Popen(command, env=HERE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + PATIENCE_S
     while not list(tmp_path.glob(".*/*")) and time.monotonic() < deadline:
         time.sleep(0.01)
+    family = psutil.Process(running.pid).children(recursive=True)
+    open_to = {each.laddr.ip for one in family for each in listening(one)}
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 130
+    assert open_to
+    assert open_to <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert "the same command goes on from there" in told
     assert not (tmp_path / "clean.npy").exists()
     assert in_bulk(ray_cluster, *arguments) == 0
@@ -167,6 +172,12 @@ def test_what_was_interrupted_goes_on(
     assert denoise(*arguments[:2], tmp_path / "there.npy", *arguments[3:]).returncode == 0
     assert (tmp_path / "clean.npy").read_bytes() == (tmp_path / "there.npy").read_bytes()
     assert not list(tmp_path.glob(".*"))
+
+
+def listening(process: psutil.Process) -> list[Any]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [each for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
+    return []
 
 
 @pytest.mark.usefixtures("ray_cluster")
