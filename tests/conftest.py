@@ -149,9 +149,9 @@ class RayCluster:
         self._cluster.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[RayCluster]:
-    """A real Ray cluster."""
+    """A real Ray cluster; it ends with the module, since it takes its share of the CPUs from other tests."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         os.environ["PYTHONPATH"] = str(ROOT)  # its processes find `service`
