@@ -28,6 +28,7 @@ MID_GREY = 0.5
 ONE_TONE = 0.1  # standard deviation of grey that is still one tone
 OVERSHOOT = 1.1  # times a range: how far the largest value of a picture without a known range may exceed it
 PNG = b"\x89PNG\r\n\x1a\n"
+PLAIN_START, PLAIN_KIND, PLAIN_END = PNG + b"\0\0\0\rIHDR", b"\x08\0\0\0\0", b"\0\0\0\0IEND"
 JPEG, JPEG_SCAN, MOST_SCANS = b"\xff\xd8", b"\xff\xda", 200  # progressive ones have about ten
 PLAIN, MOST_COMMENTS = (b"P1", b"P2", b"P3"), 1000
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # TIFF tags
@@ -59,6 +60,8 @@ def decode(content: bytes, max_pixels: int) -> Pixels:
         TooLarge: the header tells of more than `max_pixels`; nothing has been decoded then.
         BrokenBody: the image is cut or damaged.
     """
+    if (plain := _plain(content, max_pixels)) is not None:
+        return plain
     _refuse_slow(content)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
@@ -74,6 +77,26 @@ def decode(content: bytes, max_pixels: int) -> Pixels:
     except Exception as error:  # decoders meet hostile bytes here, and Pillow documents no list of what they raise
         raise BrokenBody(f"The image is cut or damaged: {error or type(error).__name__}.") from error
     raise TooLarge(f"The picture has {width}×{height} pixels; at most {max_pixels:,} pixels are taken.")
+
+
+def _plain(content: bytes, max_pixels: int) -> Pixels | None:
+    """A PNG (ISO/IEC 15948) of 8 bits of grey with nothing beside its pixels; None when it is any other, or damaged.
+
+    Pillow's usual way, which finds out the kind first, takes twice as long, and longer than a small model's run.
+    """
+    if not content.startswith(PLAIN_START) or content[24:29] != PLAIN_KIND or content[37:41] != b"IDAT":
+        return None
+    width, height, length = (int.from_bytes(content[at : at + 4]) for at in (16, 20, 33))
+    end = 41 + length
+    if width * height > max_pixels or content[end + 4 : end + 12] != PLAIN_END:
+        return None
+    for start, stop in ((12, 29), (37, end)):
+        if zlib.crc32(content[start:stop]) != int.from_bytes(content[stop : stop + 4]):
+            return None
+    try:
+        return _luma(Image.frombytes("L", (width, height), content[41:end], "zip", "L", 0))
+    except ValueError:  # told better where all kinds are opened
+        return None
 
 
 def _refuse_slow(content: bytes) -> None:

@@ -223,6 +223,7 @@ def _work(settings: Settings, listener: socket.socket, parent: Connection | None
         access_log=False,  # a line of our own tells more
         server_header=False,
         backlog=BACKLOG,
+        proxy_headers=False,  # nothing here depends on what a proxy says of its caller
         timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # seconds for a timer
         timeout_graceful_shutdown=SHUTDOWN_S,
     )

@@ -31,6 +31,31 @@ def test_every_kind_gives_the_same_pixels(kind: str) -> None:
     assert np.abs(pixels - RAMP / 255).max() < 0.01
 
 
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"compress_level": 0}])
+def test_a_plain_png_is_read_without_pillows_opening_and_is_the_same(
+    options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = file(Image.fromarray(RAMP), "PNG", **options)
+    with Image.open(io.BytesIO(content)) as opened:
+        expected = np.asarray(opened, np.float32) / np.float32(255)
+    monkeypatch.delattr(Image, "open")
+    assert np.array_equal(images.decode(content, LIMIT), expected)
+
+
+def test_a_plain_png_with_any_byte_damaged_is_what_pillow_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(content: bytes) -> str:
+        try:
+            return str(images.decode(content, LIMIT).tolist())
+        except (BrokenBody, TooLarge, UnsupportedKind) as error:
+            return str(error).partition(":")[0]
+
+    whole = bytearray(file(Image.fromarray(RAMP), "PNG"))
+    damaged = [bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :]) for place in range(len(whole))]
+    plain = [made(content) for content in damaged]
+    monkeypatch.setattr(images, "_plain", lambda *_: None)
+    assert plain == [made(content) for content in damaged]
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
 def test_every_mode_shows_the_same_picture(mode: str) -> None:
     seven = Image.open(CLEAN_7)
