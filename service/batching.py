@@ -19,25 +19,41 @@ from service.denoiser import Denoiser, Pixels
 from service.errors import Busy, Late
 
 SIZES = (64, 32, 16, 8, 4, 2, 1)  # pictures in a run: few, since a runtime keeps memory and plans for each
-TURN_S = 0.005
+TURN_S = 0.008
 FIRST_GUESS_S = 2e-6  # per pixel, until a run has been timed
 INERTIA = 0.8  # of the time per picture, from run to run
 
 
 class Ran(NamedTuple):
-    """What became of a picture."""
+    """What became of pictures."""
 
-    pixels: Pixels  # [height, width], 0 … 1
-    code: Pixels | None
-    waited_s: float
-    run_s: float  # of the whole batch
-    batch: int  # pictures in it
+    pixels: Pixels  # [count, height, width], 0 … 1
+    code: Pixels | None  # [count, ...]
+    waited_s: float  # the first of them
+    run_s: float  # of all runs that they were in
+    batch: int  # pictures in the largest of these
 
 
-class _Waiting(NamedTuple):
-    pixels: Pixels
+@dataclass(slots=True)
+class _Waiting:
+    """Pictures of one caller."""
+
+    pixels: Pixels  # [count, height, width]
     answer: "asyncio.Future[Ran]"
     since: float
+    taken: int = 0  # of them, into runs
+    ran: list[Ran] = field(default_factory=list)  # what became of these
+
+    @property
+    def left(self) -> int:
+        return len(self.pixels) - self.taken
+
+
+class _Part(NamedTuple):
+    """Some of them, in a run."""
+
+    of: _Waiting
+    pixels: Pixels
 
 
 @dataclass
@@ -47,6 +63,7 @@ class _Line:
     model: Denoiser
     seconds: float  # per picture
     waiting: deque[_Waiting] = field(default_factory=deque)
+    pictures: int = 0  # of them
 
 
 class Batcher:
@@ -60,34 +77,35 @@ class Batcher:
         self._scheduled = False
 
     def run(self, model: Denoiser, pixels: Pixels) -> "asyncio.Future[Ran]":
-        """What `model` makes of a picture `[height, width]`; a cancelled future's picture is left out.
+        """What `model` makes of pictures `[count, height, width]`; those of a cancelled future are left out.
 
         The future raises Late when the deadline passed first.
         """
         loop = asyncio.get_running_loop()
-        key = model, pixels.shape
+        key = model, pixels.shape[1:]
         line = self._lines.get(key)
         if line is None:
-            line = self._lines[key] = _Line(model, FIRST_GUESS_S * pixels.size)
+            line = self._lines[key] = _Line(model, FIRST_GUESS_S * pixels[0].size)
         self._busy[key] = line
         answer: asyncio.Future[Ran] = loop.create_future()
         line.waiting.append(_Waiting(pixels, answer, time.perf_counter()))
+        line.pictures += len(pixels)
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._turn, loop)
         return answer
 
     def run_alone(self, model: Denoiser, pixels: Pixels) -> Ran:
-        """The same at once, for a picture beside which there is no other: it need not wait for a turn of the loop."""
+        """The same at once, for what no other is beside: it need not wait for a turn of the loop."""
         start = time.perf_counter()
-        restored = model(pixels[np.newaxis, ..., np.newaxis])
+        restored = model(pixels[..., np.newaxis])
         spent = time.perf_counter() - start
-        metrics.ran(model.name, 1)
-        return Ran(restored.pixels[0, ..., 0], None if restored.code is None else restored.code[0], 0, spent, 1)
+        metrics.ran(model.name, len(pixels))
+        return Ran(restored.pixels[..., 0], restored.code, 0, spent, len(pixels))
 
     def expected_wait_s(self) -> float:
         """How long a picture that comes now will wait, about."""
-        return sum(len(line.waiting) * line.seconds for line in self._busy.values())
+        return sum(line.pictures * line.seconds for line in self._busy.values())
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         key, line = min(self._busy.items(), key=lambda item: item[1].waiting[0].since)
@@ -100,44 +118,77 @@ class Batcher:
             self._scheduled = bool(self._busy)
             if self._scheduled:
                 loop.call_soon(self._turn, loop)
-        metrics.waiting("small", sum(len(line.waiting) for line in self._busy.values()))
+        metrics.waiting("small", sum(line.pictures for line in self._busy.values()))
 
-    def _batch(self, line: _Line) -> list[_Waiting]:
+    def _batch(self, line: _Line) -> list[_Part]:
         """The next pictures of a line, as many as fit into a turn."""
-        fitting = max(1.0, TURN_S / line.seconds)
-        most = next(size for size in SIZES if size <= min(fitting, len(line.waiting)))
+        fitting = min(SIZES[0], max(1.0, TURN_S / line.seconds))
         late = time.perf_counter() - self.deadline_s
-        batch: list[_Waiting] = []
-        while line.waiting and len(batch) < most:
-            picture = line.waiting.popleft()
-            if picture.answer.done():  # its caller has gone
+        first: list[_Waiting] = []
+        count = 0
+        while line.waiting and count < fitting:
+            waiting = line.waiting.popleft()
+            line.pictures -= waiting.left
+            if waiting.answer.done():  # its caller has gone
                 continue
-            if picture.since < late:
-                picture.answer.set_exception(Late(f"The picture waited for {self.deadline_s:g} s without its turn."))
+            if waiting.since < late:
+                waiting.answer.set_exception(Late(f"The picture waited for {self.deadline_s:g} s without its turn."))
                 continue
-            batch.append(picture)
-        while len(batch) not in (0, *SIZES):  # some were left out
-            line.waiting.appendleft(batch.pop())
+            first.append(waiting)
+            count += waiting.left
+        size = next((size for size in SIZES if size <= min(fitting, count)), 0)
+        batch = []
+        for waiting in first:
+            part = _Part(waiting, waiting.pixels[waiting.taken : waiting.taken + size])
+            if size:
+                batch.append(part)
+            waiting.taken += len(part.pixels)
+            size -= len(part.pixels)
+        for waiting in reversed(first):
+            if waiting.left:
+                line.waiting.appendleft(waiting)
+                line.pictures += waiting.left
         return batch
 
 
-def _run(line: _Line, batch: list[_Waiting]) -> None:
+def _run(line: _Line, batch: list[_Part]) -> None:
     start = time.perf_counter()
+    pixels = batch[0].pixels if len(batch) == 1 else np.concatenate([part.pixels for part in batch])
     try:
-        restored = line.model(np.stack([picture.pixels for picture in batch])[..., np.newaxis])
-        spent = time.perf_counter() - start
-        codes = [None] * len(batch) if restored.code is None else restored.code
-        for picture, pixels, code in zip(batch, restored.pixels[..., 0], codes, strict=True):
-            picture.answer.set_result(Ran(pixels, code, start - picture.since, spent, len(batch)))
-    except Exception as error:  # whatever a runtime raises goes to the picture that it is about
+        restored = line.model(pixels[..., np.newaxis])
+    except Exception as error:  # whatever a runtime raises goes to the pictures that it is about
         if len(batch) > 1:
-            for picture in batch:
-                _run(line, [picture])
-        else:
-            batch[0].answer.set_exception(error)
+            for part in batch:
+                _run(line, [part])
+        elif not batch[0].of.answer.done():
+            batch[0].of.answer.set_exception(error)
         return
-    line.seconds = INERTIA * line.seconds + (1 - INERTIA) * spent / len(batch)
-    metrics.ran(line.model.name, len(batch))
+    spent = time.perf_counter() - start
+    begin = 0
+    for waiting, mine in batch:
+        own = slice(begin, begin + len(mine))
+        begin = own.stop
+        code = None if restored.code is None else restored.code[own]
+        waited = start - waiting.since
+        waiting.ran.append(Ran(restored.pixels[own, ..., 0], code, waited, spent, len(pixels)))
+        if sum(len(ran.pixels) for ran in waiting.ran) == len(waiting.pixels):
+            waiting.answer.set_result(_joined(waiting.ran))
+    line.seconds = INERTIA * line.seconds + (1 - INERTIA) * spent / len(pixels)
+    metrics.ran(line.model.name, len(pixels))
+
+
+def _joined(ran: list[Ran]) -> Ran:
+    """What became of pictures that were in several runs."""
+    if len(ran) == 1:
+        return ran[0]
+    codes = [one.code for one in ran if one.code is not None]
+    return Ran(
+        np.concatenate([one.pixels for one in ran]),
+        np.concatenate(codes) if codes else None,
+        ran[0].waited_s,
+        sum(one.run_s for one in ran),
+        max(one.batch for one in ran),
+    )
 
 
 class Gate:

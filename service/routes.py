@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, NamedTuple
 
+import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
@@ -284,10 +285,10 @@ class Job:
             return None
         stages.end("decode")
         picture = self._picture(sent)
-        (ran,) = await self.service.in_turn(self.request, self.model, [picture.seen], more=self.among_others)
+        ran = await self.service.in_turn(self.request, self.model, picture.seen[np.newaxis], more=self.among_others)
         stages.milliseconds |= {"queue": 1000 * ran.waited_s, "infer": 1000 * ran.run_s}
         stages.start()
-        return self._made(picture, ran.pixels, ran.code, stages)
+        return self._made(picture, ran.pixels[0], None if ran.code is None else ran.code[0], stages)
 
     async def large(self, file: File) -> Made:
         """The same for a picture that takes long: in a thread."""

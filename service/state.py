@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -42,17 +42,15 @@ class Service:
             raise UnknownModel(f"There is no model named '{name[:100]}'; there are: {', '.join(self.denoisers)}.")
         return self.denoisers[name]
 
-    async def in_turn(
-        self, request: Request, model: Denoiser, pictures: Sequence[Pixels], *, more: bool = False
-    ) -> list[Ran]:
-        """What a model makes of small pictures; where there is a long wait, only for a caller who is still there.
+    async def in_turn(self, request: Request, model: Denoiser, pixels: Pixels, *, more: bool = False) -> Ran:
+        """What a model makes of small pictures `[count, height, width]`.
 
-        `more` says that others of the same request come as well.
+        Where there is a long wait, it is only for a caller who is still there. `more` says that others of the same
+        request come as well.
         """
-        if len(self.requests) == len(pictures) == 1 and not more:
-            return [self.batcher.run_alone(model, pictures[0])]
-        answers = [self.batcher.run(model, picture) for picture in pictures]
-        running = answers[0] if len(answers) == 1 else asyncio.gather(*answers)  # the latter takes a turn more
+        if len(self.requests) == len(pixels) == 1 and not more:
+            return self.batcher.run_alone(model, pixels)
+        running = self.batcher.run(model, pixels)
         if self.batcher.expected_wait_s() > LONG_WAIT_S:
             gone = asyncio.ensure_future(request.receive())  # the body has been read: what comes is a disconnect
             try:
@@ -62,8 +60,7 @@ class Service:
             finally:  # which does nothing to what is done
                 running.cancel()
                 gone.cancel()
-        await running
-        return [answer.result() for answer in answers]
+        return await running
 
     @asynccontextmanager
     async def large_turn(self, request: Request, model: Denoiser) -> AsyncIterator[None]:

@@ -25,6 +25,7 @@ from service.tensors import Inference
 VERSION = "1"
 PLATFORM = "onnx_onnxv1"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
+SMALL_TENSOR = 512 * 1024  # bytes: up to here raw ones are read, and written, sooner than handed to a thread
 JSON_LENGTH = "Inference-Header-Content-Length"  # of what stands before the tensors
 NANOSECONDS = 1_000_000_000
 STATISTICS = {"queue": "queue", "decode": "compute_input", "infer": "compute_infer", "encode": "compute_output"}
@@ -201,14 +202,14 @@ async def infer(request: Request, name: str) -> Response:
             body = await run_in_threadpool(tensors.unpacked, body, encoding, limit)
         told = bodies.header(request, JSON_LENGTH.lower().encode())
         most = service.settings.queue, service.settings.max_pixels
-        if len(body) <= SMALL_BODY:
+        if len(body) <= SMALL_BODY or (len(body) <= SMALL_TENSOR and told.isdigit() and int(told) <= SMALL_BODY):
             inference = tensors.parse(body, told, model, *most)
         else:
             inference = await run_in_threadpool(tensors.parse, body, told, model, *most)
         with service.pictures.admit(len(inference.pixels)):
             stages.end("decode")
             outputs = await _outputs(request, service, model, inference, stages)
-            if len(body) <= SMALL_BODY:
+            if len(body) <= SMALL_BODY or (len(body) <= SMALL_TENSOR and all(inference.outputs.values())):
                 content, length = tensors.compose(name, VERSION, inference, outputs)
             else:
                 content, length = await run_in_threadpool(tensors.compose, name, VERSION, inference, outputs)
@@ -226,10 +227,9 @@ async def _outputs(
     """The model's outputs by name."""
     pictures = inference.pixels[..., 0]
     if pictures[0].size <= SMALL_PICTURE:
-        ran = await service.in_turn(request, model, list(pictures))
-        restored, codes = [one.pixels for one in ran], [one.code for one in ran]
-        stages.milliseconds["queue"] = 1000 * max(one.waited_s for one in ran)
-        stages.milliseconds["infer"] = 1000 * max(one.run_s for one in ran)
+        ran = await service.in_turn(request, model, pictures)
+        restored, codes = ran.pixels, ran.code
+        stages.milliseconds |= {"queue": 1000 * ran.waited_s, "infer": 1000 * ran.run_s}
         stages.start()
     else:
         if max(pictures[0].shape) > tiling.TILE and list(inference.outputs) != [model.outputs[0].name]:
@@ -239,12 +239,12 @@ async def _outputs(
             stages.end("queue")
             tiled = [await run_in_threadpool(tiling.run, model, picture) for picture in pictures]
             metrics.ran(model.name, len(tiled))
-            restored, codes = [pixels for pixels, _ in tiled], [code for _, code in tiled]
+            restored = np.stack([pixels for pixels, _ in tiled])
+            codes = None if tiled[0][1] is None else np.stack([code for _, code in tiled if code is not None])
             stages.end("infer")
-    outputs = {model.outputs[0].name: np.stack(restored)[..., np.newaxis]}
-    for output in model.outputs[1:]:
-        if output.name in inference.outputs:
-            outputs[output.name] = np.stack([code for code in codes if code is not None])
+    outputs = {model.outputs[0].name: restored[..., np.newaxis]}
+    if codes is not None:
+        outputs[model.outputs[1].name] = codes
     return outputs
 
 

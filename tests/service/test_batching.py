@@ -19,7 +19,7 @@ def model(tiny_models: Path) -> Denoiser:
 
 
 def picture(value: float, side: int = 8) -> Pixels:
-    return np.full((side, side), value, np.float32)
+    return np.full((1, side, side), value, np.float32)
 
 
 def test_pictures_that_wait_together_run_together_and_come_back_to_their_callers(model: Denoiser) -> None:
@@ -33,6 +33,22 @@ def test_pictures_that_wait_together_run_together_and_come_back_to_their_callers
         assert ran.code is not None
         assert ran.batch in SIZES
     assert answers[0].batch > 1
+
+
+def test_pictures_of_one_caller_stay_together_in_however_many_runs(model: Denoiser) -> None:
+    async def three() -> list[Ran]:
+        batcher = Batcher(deadline_s=10)
+        mine = np.concatenate([picture(value / 200) for value in range(150)])
+        return await asyncio.gather(*(batcher.run(model, pixels) for pixels in (picture(0.9), mine, picture(0.8))))
+
+    before, mine, after = asyncio.run(three())
+    assert np.array_equal(mine.pixels, np.concatenate([picture(value / 200) for value in range(150)]))
+    assert mine.code is not None
+    assert len(mine.code) == 150
+    assert mine.batch in SIZES
+    assert mine.run_s > 0
+    assert np.array_equal(before.pixels, picture(0.9))
+    assert np.array_equal(after.pixels, picture(0.8))
 
 
 def test_a_lone_picture_waits_for_nobody(model: Denoiser) -> None:
@@ -53,7 +69,7 @@ def test_only_pictures_of_one_size_share_a_run(model: Denoiser) -> None:
         return await asyncio.gather(*(batcher.run(model, picture(0.5, side)) for side in (8, 12) * 4))
 
     answers = asyncio.run(mixed())
-    assert [ran.pixels.shape[0] for ran in answers] == [8, 12] * 4
+    assert [ran.pixels.shape[1] for ran in answers] == [8, 12] * 4
     assert max(ran.batch for ran in answers) <= 4
 
 
