@@ -1,15 +1,14 @@
 """`python -m benchmarks.overload`: what becomes of the service when four times as much is asked of it as it can do.
 
 First as many callers as keep it busy, then callers who together ask for four times that rate, whether they get answers
-or not. Tells the pictures a second of both, how soon a refusal comes, and the memory before and after. The callers run
-on the same CPUs: what they take, which in the world they would not, is told, and left out of the second ratio. Needs
-wrk.
+or not. Tells the pictures a second of both, how soon a refusal comes, and the memory before and after. The service has
+one half of the CPUs and the callers the other, since in the world they would not take the service's. Needs wrk, Linux
+and two CPUs.
 """
 
 import argparse
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -17,13 +16,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2
 import psutil
-
-from service.settings import cpus
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "tests" / "digits" / "noisy_7.png"
@@ -64,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     environment = os.environ | {"DENOISE_PORT": "0", "DENOISE_LOG_REQUESTS": "false", "DENOISE_QUEUE": "64"}
     environment |= {"DENOISE_MAX_CONNECTIONS": "100000"}  # requests are what there is too much of
-    command = [sys.executable, "-m", "service"]
+    command = [*on_half_of_the_cpus(0), sys.executable, "-m", "service"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -76,19 +73,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             process.send_signal(signal.SIGINT)
 
 
-@dataclass(frozen=True)
-class Load:
+def on_half_of_the_cpus(which: int) -> list[str]:
+    """What makes a command run on the first (0) or second (1) half of the CPUs."""
+    ours = sorted(os.sched_getaffinity(0))
+    half = len(ours) // 2
+    return ["taskset", "--cpu-list", ",".join(map(str, ours[half:] if which else ours[:half]))]
+
+
+class Load(NamedTuple):
     """What became of it, a second."""
 
     answered: float
     refused: float
     other: float
-    callers_cpus: float  # CPUs that the callers kept busy
-
-    @property
-    def answered_per_cpu(self) -> float:
-        """Pictures a second for each CPU that the callers left to the service."""
-        return self.answered / (cpus() - self.callers_cpus)
 
 
 def measure(url: str, process: psutil.Process, seconds: int) -> None:
@@ -104,16 +101,12 @@ def measure(url: str, process: psutil.Process, seconds: int) -> None:
     load = wrk(url, callers, round(1000 * PAUSE_S), seconds)
     over.set()
     prober.join()
-    print(f"busy, {BUSY_CALLERS} callers: {busy.answered:,.0f} pictures/s; they took {busy.callers_cpus:.2f} CPUs")
+    print(f"busy, {BUSY_CALLERS} callers: {busy.answered:,.0f} pictures/s")
     print(
         f"asked for {load.answered + load.refused:,.0f}/s by {callers} callers: {load.answered:,.0f} pictures/s",
         end=" ",
     )
-    print(
-        f"({load.answered / busy.answered:.0%}), {load.refused:,.0f} refusals/s, {load.other:,.0f} other answers/s;",
-        end=" ",
-    )
-    print(f"they took {load.callers_cpus:.2f} CPUs: of the rest, {load.answered_per_cpu / busy.answered_per_cpu:.0%}")
+    print(f"({load.answered / busy.answered:.0%}), {load.refused:,.0f} refusals/s, {load.other:,.0f} other answers/s")
     if refusals:
         late = sorted(refusals)[int(0.99 * len(refusals))]
         print(f"a refusal took {1000 * sum(refusals) / len(refusals):.0f} ms on the mean, p99 {1000 * late:.0f} ms")
@@ -127,16 +120,12 @@ def wrk(url: str, callers: int, pause_ms: int, seconds: int) -> Load:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(SCRIPT.format(picture=PICTURE, pause_ms=pause_ms))
         script.flush()
-        command = ["wrk", "-t1", f"-c{callers}", f"-d{seconds}", "-s", script.name, url]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [*on_half_of_the_cpus(1), "wrk", "-t1", f"-c{callers}", f"-d{seconds}", "-s", script.name, url]
         told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
     counts = re.search(r"answered (\d+) refused (\d+) other (\d+) in (\d+) us", told)
     assert counts, told
     duration = int(counts[4]) / 1e6
-    took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    answered, refused, other = (int(counts[place]) / duration for place in (1, 2, 3))
-    return Load(answered, refused, other, took / duration)
+    return Load(*(int(counts[place]) / duration for place in (1, 2, 3)))
 
 
 def probe(url: str, over: threading.Event, refusals: list[float]) -> None:

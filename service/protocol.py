@@ -276,6 +276,7 @@ class _Post(NamedTuple):
     request_id: str
 
 
+@lru_cache(maxsize=64)  # those who are turned away come back with the same
 def _usual(head: bytes, most: int) -> _Post | None:
     """A POST whose body has a known length, read without the parser; None where there is anything else to it."""
     line, lengths = REQUEST_LINE.match(head), LENGTH.findall(head)
