@@ -39,7 +39,7 @@ image:  ## build the CPU container image
 	docker build --tag denoise .
 
 pins: $(DEV)  ## renew the pinned versions in requirements/
-	cd requirements && for set in cpu cuda "dev --extra cpu --extra training --extra benchmarks --extra ray"; do \
+	cd requirements && for set in cpu cuda "dev --extra cpu --extra training --extra benchmarks --extra ray --extra tracing"; do \
 	  ../.venv-dev/bin/uv pip compile --upgrade --universal --python-version 3.11 --no-emit-index-url --no-header \
 	    ../pyproject.toml --extra $$set -o $${set%% *}.txt || exit; done; \
 	  for stack in litserve bentoml ray; do \

@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from service import __version__, bodies, denoiser, errors, metrics, openapi, pages, routes, v2
+from service import __version__, bodies, denoiser, errors, metrics, openapi, pages, routes, tracing, v2
 from service.batching import Batcher, Gate
 from service.denoiser import Denoiser, Task
 from service.problems import RETRY_AFTER_S, STATUS, answer
@@ -55,6 +55,7 @@ def create_app(settings: Settings | None = None) -> "App":
         redoc_url=None,
         openapi_tags=openapi.TAGS,
         redirect_slashes=False,  # a body is rarely sent a second time
+        telemetry=tracing.options(),
         exception_handlers={
             **dict.fromkeys(STATUS, _request_error),
             HTTPException: _http_error,
@@ -111,6 +112,7 @@ class App(FastAPI):
             for route in routes.images_api.routes
             if isinstance(route, routes.ImageRoute)
         }
+        self.traced = tracing.wanted()  # then they go FastAPI's way, which tells of them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -126,7 +128,7 @@ class App(FastAPI):
         if service.draining:  # so that the caller looks for another one
             tag.append((b"connection", b"close"))
 
-        straight = self.straight.get(scope["path"]) if scope["method"] == "POST" else None
+        straight = self.straight.get(scope["path"]) if scope["method"] == "POST" and not self.traced else None
         if straight or (scope["method"] == "POST" and service.settings.api_keys):
             scope["app"] = self
             response = await self._answer(straight, request)
@@ -183,10 +185,13 @@ def told(
 ) -> None:
     """Counts an answer that is about to go out, and logs it."""
     metrics.answered(route, status, seconds)
-    if service.settings.log_requests:
+    if service.settings.log_requests or tracing.wanted():
         line = {"request_id": request_id, "route": route, "status": int(status), "ms": round(1000 * seconds, 3)}
         line |= {word: headers[name] for name, word in LOGGED.items() if name in headers}
-        requests_log.info("answered", extra=line)
+        if service.settings.log_requests:
+            requests_log.info("answered", extra=line)
+        if tracing.wanted():
+            tracing.note(line)
 
 
 def request_id_of(sent: str) -> str:
