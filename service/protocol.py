@@ -232,8 +232,8 @@ class _Send:
 
     async def __call__(self, message: ASGISendEvent) -> None:
         """ASGI."""
-        if message["type"] == "http.response.start" and not self.cycle.response_started and not self.start:
-            self.start = message
+        if message["type"] == "http.response.start" and not self.cycle.response_started:
+            self.start = message  # in the place of another one, where the app failed before its body
             return
         start, self.start = self.start, None
         if start and message["type"] == "http.response.body" and self._at_once(start, message):
@@ -249,7 +249,7 @@ class _Send:
             return False
         content = [STATUS_LINE[start["status"]]]
         length = None
-        for name, value in (*cycle.default_headers, *start["headers"]):
+        for name, value in (*cycle.default_headers, *start.get("headers", ())):
             content += name, b": ", value, b"\r\n"
             if name == b"content-length":
                 length = int(value)
