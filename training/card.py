@@ -163,8 +163,11 @@ def _adam(recipe: Recipe) -> str:
         text += f", {recipe.pages:,} pages of digits in every epoch"
     for restart in recipe.restarts:
         text += f"; then {restart.epochs} epochs from {restart.learning_rate} with more of what was hard"
-        often = ", ".join(f"{kind} {weight:g} times" for kind, weight in restart.mixture.weights.items())
-        text += f" ({often} as often as others) and {restart.pages:,} pages"
+        weights = (restart.of_pages or restart.mixture).weights
+        often = ", ".join(f"{kind} {weight:g} times" for kind, weight in weights.items())
+        text += f" ({often} as often as others{', on pages' if restart.of_pages else ''}) and {restart.pages:,} pages"
+        text += f", {restart.near:.0%} of them at about 1×" if restart.near else ""
+        text += ", what is easy to clean counting nearly as much as what is hard" if restart.evenly else ""
     return text + (f"; weights averaged over parts of epochs by {recipe.averaging}" if recipe.averaging else "")
 
 

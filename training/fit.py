@@ -16,11 +16,15 @@ import tensorflow as tf
 
 from training import architectures, noise, pages
 from training.mnist import SIDE, Pixels
-from training.recipes import Recipe
+from training.recipes import Recipe, Restart
 
 PARTS = 6  # of an epoch that has pages: digits and pages in turn
 PAGE_SIDE = 64  # px
 PAGE_SCALES = (0.7, 3.0)  # of a digit's size; larger strokes are scaled down before a model sees them
+NEAR_SCALES = (0.8, 1.35)
+EVENNESS = 0.25  # exponent of a picture's divergence: 1 is cross-entropy's own, near 0 all have the same say
+LEAST_DIVERGENCE = 3e-4  # nats per pixel: what is cleaned so well needs no more
+CROSS_ENTROPY = keras.losses.BinaryCrossentropy(from_logits=True)
 
 
 def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
@@ -38,19 +42,19 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
     average = recipe.architecture(recipe.hidden)
     average.set_weights(network.get_weights())
     trainee = keras.Model(network.input, network.output["logits"])
-    trainee.compile(
-        optimizer=keras.optimizers.Adam(recipe.learning_rate),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True),
-    )
-    trainee.optimizer.build(trainee.trainable_variables)
+    optimizer = keras.optimizers.Adam(recipe.learning_rate)
+    optimizer.build(trainee.trainable_variables)
 
     done = tf.Variable(0, dtype=tf.int64)  # epochs
-    state = tf.train.Checkpoint(model=trainee, optimizer=trainee.optimizer, average=average, done=done)
+    state = tf.train.Checkpoint(model=trainee, optimizer=optimizer, average=average, done=done)
     manager = tf.train.CheckpointManager(state, str(_folder(recipe, clean, checkpoints)), max_to_keep=1)
     if manager.restore_or_initialize():
         print(f"{recipe.name}: going on after epoch {int(done)}, kept in {manager.directory}")
     epochs = _begins(recipe)[-1]
     for epoch in range(int(done), epochs):
+        if epoch in (int(done), *_begins(recipe)):
+            restart = _restart(recipe, epoch)
+            trainee.compile(optimizer, _divergence if restart and restart.evenly else CROSS_ENTROPY)
         random = np.random.default_rng([recipe.seed, epoch])
         print(f"{recipe.name}, epoch {epoch + 1} of {epochs}")
         for part, (spoilt, target) in enumerate(_parts(recipe, clean, epoch, random)):
@@ -68,21 +72,38 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
 def _parts(recipe: Recipe, clean: Pixels, epoch: int, random: np.random.Generator) -> Iterator[tuple[Pixels, Pixels]]:
     """An epoch's pictures, spoilt and clean: all digits in a new order, and between them pages, where there are any."""
     digits = clean[random.permutation(len(clean))]
-    number = _stretch(recipe, epoch)
-    count = recipe.restarts[number - 1].pages if number else recipe.pages
+    restart = _restart(recipe, epoch)
+    mixture = restart.mixture if restart else noise.EVEN
     for part in range(PARTS if recipe.pages else 1):
         target = digits[part :: PARTS if recipe.pages else 1]
-        yield _spoilt(recipe, target, epoch, random), target
+        if recipe.noise is None:
+            yield noise.mixture(target, mixture, random), target
+        else:
+            yield noise.gaussian(target, recipe.noise, random), target
         if recipe.pages:
-            target = pages.pages(clean, max(1, count // PARTS), PAGE_SIDE, PAGE_SCALES, random)
-            yield _spoilt(recipe, target, epoch, random), target
+            target = _pages(clean, max(1, (restart or recipe).pages // PARTS), restart.near if restart else 0, random)
+            yield noise.mixture(target, (restart and restart.of_pages) or mixture, random), target
 
 
-def _spoilt(recipe: Recipe, clean: Pixels, epoch: int, random: np.random.Generator) -> Pixels:
-    if recipe.noise is not None:
-        return noise.gaussian(clean, recipe.noise, random)
-    number = _stretch(recipe, epoch)
-    return noise.mixture(clean, recipe.restarts[number - 1].mixture if number else noise.EVEN, random)
+def _pages(clean: Pixels, count: int, near: float, random: np.random.Generator) -> Pixels:
+    """New pages, a share `near` of them at about the size of the digits that they are made of."""
+    of_near = round(near * count)
+    drawn = pages.pages(clean, count - of_near, PAGE_SIDE, PAGE_SCALES, random)
+    if not of_near:
+        return drawn
+    drawn = np.concatenate([drawn, pages.pages(clean, of_near, PAGE_SIDE, NEAR_SCALES, random)])
+    return drawn[random.permutation(count)]
+
+
+def _divergence(truth: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Each picture's Kullback-Leibler divergence, nats per pixel, to the power of EVENNESS.
+
+    Of cross-entropy alone a digit that can hardly be read has a hundred times the say of one that is nearly clean.
+    """
+    p = tf.clip_by_value(truth, 1e-6, 1 - 1e-6)
+    least = -p * tf.math.log(p) - (1 - p) * tf.math.log(1 - p)
+    beyond = tf.nn.sigmoid_cross_entropy_with_logits(labels=truth, logits=logits) - least
+    return tf.pow(tf.reduce_mean(beyond, axis=(1, 2, 3)) + LEAST_DIVERGENCE, EVENNESS)
 
 
 def _begins(recipe: Recipe) -> list[int]:
@@ -93,6 +114,12 @@ def _begins(recipe: Recipe) -> list[int]:
 def _stretch(recipe: Recipe, epoch: float) -> int:
     """0 up to the first restart, then the restart's number."""
     return bisect.bisect(_begins(recipe)[1:-1], epoch)
+
+
+def _restart(recipe: Recipe, epoch: int) -> Restart | None:
+    """The restart that an epoch belongs to."""
+    number = _stretch(recipe, epoch)
+    return recipe.restarts[number - 1] if number else None
 
 
 def _rate(recipe: Recipe, epoch: float) -> float:

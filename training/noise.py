@@ -171,6 +171,13 @@ HARD = Mixture(
 HARDEST = Mixture(
     {"clean": 0.03, "gaussian": 0.17, 1: 0.7, 2: 0.06, 3: 0.04}, {"jpeg": 14, "poisson": 6, "speckle": 6}, lighter=1.5
 )
+# What is hardly spoilt, and hard to make better.
+LIGHT = Mixture(
+    {"clean": 0.04, "gaussian": 0.07, 1: 0.83, 2: 0.04, 3: 0.02}, {"jpeg": 30, "poisson": 10, "speckle": 6}, lighter=1.2
+)
+LIGHTEST = Mixture(
+    {"clean": 0.02, "gaussian": 0.06, 1: 0.88, 2: 0.03, 3: 0.01}, {"jpeg": 60, "poisson": 16, "speckle": 5}, lighter=1.4
+)
 
 
 def mixture(pixels: Pixels, of: Mixture, random: np.random.Generator) -> Pixels:

@@ -18,6 +18,9 @@ class Restart:
     learning_rate: float
     pages: int
     mixture: noise.Mixture
+    of_pages: noise.Mixture | None = None  # where pages have another one
+    near: float = 0.0  # share of the pages whose digits are about as large as MNIST's
+    evenly: bool = False  # what is hard to clean counts little more than what is easy
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,25 @@ RECIPES = {
                 Restart(epochs=28, learning_rate=8e-4, pages=3000, mixture=noise.HARD),
                 Restart(epochs=12, learning_rate=6e-4, pages=9000, mixture=noise.HARD),
                 Restart(epochs=24, learning_rate=6e-4, pages=9000, mixture=noise.HARDEST),
+                # the committed weights had a quarter of an hour of the like before it, in a run that was broken off
+                Restart(
+                    epochs=5,
+                    learning_rate=5e-4,
+                    pages=24_000,
+                    mixture=noise.HARDEST,
+                    of_pages=noise.LIGHT,
+                    near=0.7,
+                    evenly=True,
+                ),
+                Restart(
+                    epochs=2,
+                    learning_rate=2e-4,
+                    pages=24_000,
+                    mixture=noise.EVEN,
+                    of_pages=noise.LIGHTEST,
+                    near=0.9,
+                    evenly=True,
+                ),
             ),
             averaging=0.9,
             precision="mixed_bfloat16",  # several times faster on processors that multiply it in hardware

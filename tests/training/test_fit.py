@@ -58,7 +58,10 @@ def test_other_numbers_start_anew_and_so_does_what_is_forgotten(clean: Pixels, t
 
 
 def test_a_blind_recipe_trains_on_digits_and_pages_and_averages_its_weights(clean: Pixels, tmp_path: Path) -> None:
-    recipe = dataclasses.replace(RECIPES["unet_dae"], hidden=(4, 8, 8), epochs=2, restarts=(), pages=12, batch=16)
+    evenly = Restart(1, 0.001, pages=12, mixture=noise.HARD, of_pages=noise.LIGHT, near=0.5, evenly=True)
+    recipe = dataclasses.replace(
+        RECIPES["unet_dae"], hidden=(4, 8, 8), epochs=1, restarts=(evenly,), pages=12, batch=16
+    )
     once, again = (fit.fit(recipe, clean, tmp_path / name) for name in ("once", "again"))
     assert np.array_equal(weights(once), weights(again))
     assert once.compute_dtype == "float32"
@@ -87,3 +90,27 @@ def test_a_restart_has_its_own_noise_and_pages(clean: Pixels) -> None:
     ]
     assert counts == [len(clean) + 6, len(clean) + 12]
     assert [fit._stretch(recipe, epoch) for epoch in (0, 1)] == [0, 1]
+
+
+def test_pages_are_near_the_digits_size_as_often_as_is_said(clean: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+
+    def pages(_: Pixels, count: int, side: int, scales: tuple[float, float], __: np.random.Generator) -> Pixels:
+        drawn.append((count, scales))
+        return np.zeros((count, side, side, 1), np.float32)
+
+    monkeypatch.setattr(fit.pages, "pages", pages)
+    assert len(fit._pages(clean, 10, 0.7, np.random.default_rng(0))) == 10
+    assert drawn == [(3, fit.PAGE_SCALES), (7, fit.NEAR_SCALES)]
+
+
+def test_hard_pictures_count_less_than_by_cross_entropy() -> None:
+    truth = np.full((3, 8, 8, 1), 0.5, np.float32)
+    logits = np.array([0, 0.2, 2], np.float32).reshape(3, 1, 1, 1) * np.ones_like(truth)
+    same, easy, hard = np.asarray(fit._divergence(truth, logits))
+    assert same == pytest.approx(fit.LEAST_DIVERGENCE**fit.EVENNESS, rel=1e-2)
+    p = 1 / (1 + np.exp([-0.2, -2.0]))
+    nats = -0.5 * np.log(p) - 0.5 * np.log(1 - p) - np.log(2)  # of 0.5 from p
+    expected = (nats + fit.LEAST_DIVERGENCE) ** fit.EVENNESS
+    assert [easy, hard] == pytest.approx(expected, rel=1e-3)
+    assert hard / easy < 4 < nats[1] / nats[0]

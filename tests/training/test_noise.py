@@ -39,7 +39,7 @@ def test_every_kind_spoils_more_at_higher_levels_and_each_picture_at_its_own(nam
     assert error(kind.least) < error(np.linspace(kind.least, kind.most, 200).reshape(-1, 1, 1, 1)) < error(kind.most)
 
 
-@pytest.mark.parametrize("of", [noise.EVEN, noise.HARD, noise.HARDEST])
+@pytest.mark.parametrize("of", [noise.EVEN, noise.HARD, noise.HARDEST, noise.LIGHT, noise.LIGHTEST])
 def test_a_mixture_leaves_some_clean_and_spoils_the_others(of: noise.Mixture, digits: Pixels) -> None:
     clean = digits[:2000, ..., np.newaxis]
     spoilt = noise.mixture(clean, of, np.random.default_rng(0))
