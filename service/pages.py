@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 STATIC = Path(__file__).parent / "static"
 # The page runs its own scripts and styles, asks this service alone, and is shown in nobody's frame.
@@ -30,14 +31,19 @@ async def playground(request: Request) -> Response:
     if not request.app.state.service.settings.ui:
         return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
     headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", **REVALIDATED}
-    return FileResponse(STATIC / "playground" / "index.html", headers=headers)
+    return HTMLResponse((STATIC / "playground" / "index.html").read_bytes(), headers=headers)
 
 
 class Files(StaticFiles):
-    """What the pages load."""
+    """What the pages load, each file whole: a range that Starlette cannot serve, it refuses in a form of its own."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
     def file_response(self, *args: Any, **options: Any) -> Response:
         """A file's answer, as Starlette gives it."""
         response = super().file_response(*args, **options)
-        response.headers.update(REVALIDATED)
+        response.headers.update({**REVALIDATED, "Accept-Ranges": "none"})
         return response

@@ -63,3 +63,12 @@ def test_several_files_through_try_it_out_give_a_zip(server: httpx2.Client, page
     expect(live).to_contain_text("application/zip")
     expect(live.get_by_text("Download file")).to_be_visible()
     expect(live).to_contain_text("x-failed-items: 0")
+
+
+@pytest.mark.parametrize("path", ["/", "/static/redoc/LICENSE"])
+@pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=999999999-", "no range"])
+def test_a_file_comes_whole_whatever_range_is_asked_for(server: httpx2.Client, path: str, wanted: str) -> None:
+    whole = server.get(path)
+    part = server.get(path, headers={"Range": wanted})
+    assert (part.status_code, part.content) == (200, whole.content)
+    assert "bytes" not in part.headers.get("Accept-Ranges", "")
