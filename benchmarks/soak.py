@@ -56,10 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             assert process.stdout
             found = re.search(r"http://[\d.:]+", process.stdout.readline())
             assert found, "the service does not start"
-            before, after, statuses = soak(found[0], psutil.Process(process.pid), options.first, options.requests)
+            before, after, statuses, slowest_s = soak(
+                found[0], psutil.Process(process.pid), options.first, options.requests
+            )
         finally:
             process.send_signal(signal.SIGINT)
-    print(f"answers: {dict(sorted(statuses.items()))}")
+    print(f"answers: {dict(sorted(statuses.items()))}, the slowest after {slowest_s:.1f} s")
     print(
         f"resident memory of {options.workers} workers: {before / 2**20:.0f} MiB after {options.first:,} requests, "
         f"{after / 2**20:.0f} MiB after {options.requests:,}: {after / before - 1:+.1%}"
@@ -68,9 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def soak(url: str, process: psutil.Process, first: int, requests: int) -> tuple[int, int, collections.Counter[int]]:
-    """Resident bytes after the first requests and after all, and how many had which status."""
+def soak(
+    url: str, process: psutil.Process, first: int, requests: int
+) -> tuple[int, int, collections.Counter[int], float]:
+    """Resident bytes after the first requests and after all, how many had which status, and the longest time, s."""
     statuses: collections.Counter[int] = collections.Counter()
+    slowest: list[float] = [0.0]
     lock = threading.Lock()
     time.sleep(3)  # all workers start
 
@@ -80,13 +85,14 @@ def soak(url: str, process: psutil.Process, first: int, requests: int) -> tuple[
                 answer = client.post(**request(np.random.default_rng(number)))
                 with lock:
                     statuses[answer.status_code] += 1
+                    slowest[0] = max(slowest[0], answer.elapsed.total_seconds())
 
     def all_of(numbers: range) -> int:
         with ThreadPoolExecutor(CALLERS) as pool:
             list(pool.map(call, (numbers[start::CALLERS] for start in range(CALLERS))))
         return sum(member.memory_info().rss for member in [process, *process.children(recursive=True)])
 
-    return all_of(range(first)), all_of(range(first, requests)), statuses
+    return all_of(range(first)), all_of(range(first, requests)), statuses, slowest[0]
 
 
 def request(random: np.random.Generator) -> dict[str, Any]:
