@@ -18,6 +18,7 @@ from service.app import request_id_of, told
 from service.errors import Busy
 from service.problems import RETRY_AFTER_S, STATUS, answer
 from service.state import Service
+from service.workers import Counts
 
 # Of the head of a request, read without the parser: its path, its length, and what makes it one for the parser.
 REQUEST_LINE = re.compile(rb"POST ([^ ?]+)(?:\?[^ ]*)? HTTP/1\.1\r\n")
@@ -40,6 +41,7 @@ class Protocol(HttpToolsProtocol):
 
     service: Service  # set before the first connection, as is
     image_routes: frozenset[str]
+    counts = Counts()  # of the process; what has ended makes room for another connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called once per connection."""
@@ -62,6 +64,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called when it is over."""
+        self.counts.ended += 1
         self._look_again.cancel()
         self._read()
         super().connection_lost(exc)

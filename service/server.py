@@ -1,26 +1,25 @@
-"""The sockets and processes: what listens, how many processes answer, and how they end."""
+"""One process that serves: what it listens to, and how it ends."""
 
 import asyncio
 import contextlib
 import ctypes
 import gc
 import logging
-import multiprocessing
-import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
-from pathlib import Path
+from functools import partial
+from multiprocessing.connection import Connection
 from types import FrameType
+from typing import Any
 
 import uvicorn
+
+if sys.platform != "win32":
+    import resource
 
 from service import denoiser, logs, metrics
 from service.app import App, create_app
@@ -28,14 +27,15 @@ from service.errors import SetupError
 from service.protocol import Protocol
 from service.settings import Settings, cpus
 from service.state import Service
+from service.workers import Inbox, Workers
 
 SHUTDOWN_S = 10  # that requests still running get to finish, once nothing new is taken
 MOST_ON_A_GPU = 4  # workers: each keeps its own copy of CUDA's state there
 BACKLOG = 2048  # connections that wait to be accepted
+SPARE_FILES = (
+    200  # of those that a process may have open: models, threads, pictures too large for memory; not connections
+)
 MALLOC = {-8: 2, -3: 1 << 20, -1: 4 << 20}  # M_ARENA_MAX; M_MMAP_THRESHOLD and M_TRIM_THRESHOLD in bytes
-LEAST_LIFE_S = 1.0  # a worker that ends sooner is replaced only after as long
-
-_claims: list[socket.socket] = []
 
 log = logging.getLogger("service")
 
@@ -44,15 +44,19 @@ class Server(uvicorn.Server):
     """Uvicorn, but SIGTERM first turns `/readyz` to 503 and leaves load balancers the drain time to look elsewhere.
 
     A second SIGTERM, or Ctrl-C, stops at once: what is being answered is finished, then the exit status is 0. SIGHUP
-    loads the models anew.
+    loads the models anew. Connections come from an inbox where there is one.
     """
 
-    def __init__(self, config: uvicorn.Config, app: App) -> None:
+    def __init__(self, config: uvicorn.Config, app: App, inbox: Inbox | None) -> None:
         super().__init__(config)
-        self.app = app
+        self.app, self.inbox = app, inbox
         self.service: Service = app.state.service
         self.service.requests = self.server_state.tasks
+        bounds = {"service": self.service, "image_routes": frozenset(app.straight)}
+        bounds |= {"counts": inbox.counts} if inbox else {}
+        config.http = type("BoundedProtocol", (Protocol,), bounds)
         self._reloading: asyncio.Task[None] | None = None
+        self._joining: set[asyncio.Task[Any]] = set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn calls it as a handler
         """Called on SIGINT and SIGTERM."""
@@ -72,6 +76,39 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        if self.inbox:
+            self.inbox.incoming.setblocking(False)
+            asyncio.get_running_loop().add_reader(self.inbox.incoming, self._take, self.inbox)
+
+    def _take(self, inbox: Inbox) -> None:
+        """Called when connections have come."""
+        loop = asyncio.get_running_loop()
+        try:
+            while connection := inbox.take():
+                joining = loop.create_task(loop.connect_accepted_socket(self._protocol, connection))
+                self._joining.add(joining)
+                joining.add_done_callback(self._joining.discard)
+        except EOFError:
+            loop.remove_reader(inbox.incoming)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """What speaks on a connection, as uvicorn makes it for those that it takes itself."""
+        make: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = make(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
+        return made
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called when no more is to be taken."""
+        if self.inbox:
+            self.inbox.shut()
+            self._take(self.inbox)
+            await asyncio.gather(*self._joining)
+        await super().shutdown(sockets)
 
     def _reload(self) -> None:
         if self._reloading is None or self._reloading.done():
@@ -82,111 +119,22 @@ def serve(settings: Settings) -> None:
     """Serves until it is told to stop. Raises SetupError when the settings, the models or the device do not hold."""
     logs.start(settings.log)
     settings = settings.model_copy(update={"workers": settings.workers or workers()})
-    listeners = _listeners(settings)
-    if len(listeners) == 1:
-        _wait_for_hangups()
-        _work(settings, listeners[0])
+    listener = _bound(settings)
+    if settings.workers == 1:
+        _work(settings, listener)
+    elif hasattr(socket, "send_fds"):
+        Workers(settings, listener, _work_for).run(partial(_listen, settings, listener))
     else:
-        Workers(settings, listeners).run()
-
-
-class Workers:
-    """Processes that each serve a socket of their own at one address; the kernel spreads connections over the sockets.
-
-    This process holds the sockets as well, so that what has connected to a worker that died waits for its successor.
-    """
-
-    def __init__(self, settings: Settings, listeners: list[socket.socket]) -> None:
-        self.settings, self.listeners = settings, listeners
-        self.processes: dict[int, SpawnProcess] = {}  # by the number of their socket
-        self.born: dict[int, float] = {}
-        self.lifelines: dict[int, Connection] = {}  # closed when this process ends
-        self.serving: set[int] = set()  # of which that is known
-        self.stopping = False
-
-    def run(self) -> None:
-        """Starts them, replaces those that die, hands signals on, and returns when all have ended."""
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._hand_on)
-        with tempfile.TemporaryDirectory(prefix="denoise-") as counts:
-            os.environ[metrics.FOLDER] = counts  # the workers find it there
-            self._run(Path(counts))
-
-    def _run(self, counts: Path) -> None:
-        self._start(0)
-        failure = self._told(0)  # a fault in the set-up is told once
-        if failure is not None:
-            raise SetupError(failure)
-        self.serving.add(0)
-        for number in range(1, len(self.listeners)):
-            self._start(number)
-        while self.processes:
-            wait([process.sentinel for process in self.processes.values()])
-            for number, process in list(self.processes.items()):
-                if not process.is_alive():
-                    del self.processes[number]
-                    metrics.ended(process.pid or 0, counts)
-                    self._replace(number, process)
-
-    def _replace(self, number: int, process: SpawnProcess) -> None:
-        if self.stopping:
-            return
-        log.error("Worker %d ended with %s and is replaced.", process.pid, process.exitcode)
-        if number not in self.serving and self._told(number) is not None:
-            # It never served: until one does, no connection may wait for it.
-            self.listeners[number].close()
-            self.listeners[number] = _bound(self.settings, self.listeners[number - 1].getsockname()[1])
-        time.sleep(max(0, self.born[number] + LEAST_LIFE_S - time.monotonic()))
-        self._start(number)
-
-    def _start(self, number: int) -> None:
-        if self.stopping:
-            return
-        spawn = multiprocessing.get_context("spawn")
-        ours, theirs = spawn.Pipe()
-        process = spawn.Process(target=_worker, args=(self.settings, self.listeners[number], theirs, number == 0))
-        process.start()
-        theirs.close()
-        self.serving.discard(number)
-        self.processes[number], self.born[number], self.lifelines[number] = process, time.monotonic(), ours
-        if self.stopping:  # told while it was being made
-            process.terminate()
-
-    def _told(self, number: int) -> str | None:
-        """What a worker says once it has started: None when it serves, else why it does not."""
-        try:
-            told: str | None = self.lifelines[number].recv()
-        except EOFError:
-            return None if self.stopping else "A worker ended while it started."
-        return told
-
-    def _hand_on(self, sig: int, _frame: FrameType | None) -> None:
-        if sig != getattr(signal, "SIGHUP", None):
-            self.stopping = True
-            for listener in self.listeners:  # a worker that has drained is then the last to hold its own
-                listener.close()
-        for process in list(self.processes.values()):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid or 0, sig)
+        raise SetupError(
+            f"DENOISE_WORKERS={settings.workers} cannot be used: this system has no way to share them out."
+        )
 
 
 def workers() -> int:
     """How many processes serve best here."""
-    if sys.platform != "linux":  # elsewhere the kernel gives one of the sockets nearly everything
+    if sys.platform != "linux":  # on which alone several have been seen
         return 1
     return min(cpus(), MOST_ON_A_GPU) if denoiser.CUDA in denoiser.providers() else cpus()
-
-
-def _worker(settings: Settings, listener: socket.socket, parent: Connection, greet: bool) -> None:
-    _wait_for_hangups()
-    os.setpgrp()  # Ctrl-C reaches the parent alone, which hands it on
-    try:
-        _work(settings, listener, parent, greet)
-    except SetupError as error:
-        log.error("A worker cannot start. %s", error)  # noqa: TRY400  # the sentence says it all
-        parent.send(str(error))
-        sys.exit(1)
 
 
 def _wait_for_hangups() -> None:
@@ -205,19 +153,48 @@ def _return_memory() -> None:
             ctypes.CDLL(None).mallopt(option, value)
 
 
-def _work(settings: Settings, listener: socket.socket, parent: Connection | None = None, greet: bool = True) -> None:
-    """One process's whole life."""
+def _work(settings: Settings, listener: socket.socket) -> None:
+    """The whole life of one process that serves by itself."""
+    server = _server(settings)
+    _listen(settings, listener, _greeting(server.service))
+    server.run(sockets=[listener])
+    metrics.count()
+
+
+def _work_for(settings: Settings, inbox: Inbox, parent: Connection, first: bool) -> None:
+    """The whole life of one of several."""
+    server = _server(settings, inbox)
+    greeting = _greeting(server.service) if first else ""
+    parent.send(greeting)
+    threading.Thread(target=_outlive, args=(parent, server), daemon=True).start()
+    server.run(sockets=[])
+    metrics.count()
+
+
+def _with_files(settings: Settings) -> Settings:
+    """Has the system allow a file for each connection, or has the settings allow no more connections than it does."""
+    if sys.platform == "win32":  # which has no such limit
+        return settings
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.max_connections + SPARE_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return settings
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning("The system allows a process %d files: it takes %d connections.", hard, allowed - SPARE_FILES)
+    return settings.model_copy(update={"max_connections": max(1, allowed - SPARE_FILES)})
+
+
+def _server(settings: Settings, inbox: Inbox | None = None) -> Server:
+    """All of it, loaded and proved. Raises SetupError."""
+    if hasattr(signal, "SIGHUP"):  # until there is a way with it, it must not end the process
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _return_memory()
     logs.start(settings.log)
-    app = create_app(settings)
-    service: Service = app.state.service
-    with _address_named(settings):  # another service may have taken it while the models were loading
-        listener.listen(BACKLOG)
-    if greet:
-        _greet(service, listener)
+    app = create_app(_with_files(settings))
     config = uvicorn.Config(
         app,
-        http=type("BoundedProtocol", (Protocol,), {"service": service, "image_routes": frozenset(app.straight)}),
         log_config=None,
         ws="none",
         access_log=False,  # a line of our own tells more
@@ -227,14 +204,10 @@ def _work(settings: Settings, listener: socket.socket, parent: Connection | None
         timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # seconds for a timer
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
+    server = Server(config, app, inbox)
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked at again and again
-    server = Server(config, app)
-    if parent:
-        parent.send(None)
-        threading.Thread(target=_outlive, args=(parent, server), daemon=True).start()
-    server.run(sockets=[listener])
-    metrics.count()
+    return server
 
 
 def _outlive(parent: Connection, server: Server) -> None:
@@ -244,40 +217,12 @@ def _outlive(parent: Connection, server: Server) -> None:
     server.should_exit = True
 
 
-def _listeners(settings: Settings) -> list[socket.socket]:
-    """Sockets bound to the address, one per worker, before any model is loaded: a port in use is found at once."""
-    assert settings.workers
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listeners: list[socket.socket] = []
-    port = settings.port
-    with _address_named(settings):
-        if settings.workers > 1 and port:  # sockets that share a port would also share it with another service
-            _claim(settings.host, port)
-            with socket.socket(family) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((settings.host, port))
-        for _ in range(settings.workers):
-            listeners.append(_bound(settings, port))
-            port = listeners[0].getsockname()[1]
-    return listeners
-
-
-def _claim(host: str, port: int) -> None:
-    """Holds a name that only one process can have, for as long as this one lives.
-
-    Of two services that start at the same moment, neither has bound anything when the other one looks.
-    """
-    claim = socket.socket(socket.AF_UNIX)
-    claim.bind(f"\0denoise {host}:{port}")  # an abstract name (unix(7)): it ends with the process
-    _claims.append(claim)
-
-
-def _bound(settings: Settings, port: int) -> socket.socket:
+def _bound(settings: Settings) -> socket.socket:
+    """A socket bound to the address, before any model is loaded: a port in use is found at once."""
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if settings.workers != 1:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.bind((settings.host, port))
+    with _address_named(settings):
+        listener.bind((settings.host, settings.port))
     return listener
 
 
@@ -292,14 +237,19 @@ def _address_named(settings: Settings) -> Iterator[None]:
         ) from None
 
 
-def _greet(service: Service, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+def _greeting(service: Service) -> str:
+    """What is told once it listens, with URL in the place of where."""
     for model in service.denoisers.values():
         log.info("%s (%s) runs on %s, self-check within %.1g", model.name, model.task, model.provider, model.difference)
     task = next(task for task, name in service.defaults.items() if name)
-    print(
-        f"Serving on {url} (documentation: {url}/docs). Try:\n"
-        f"  curl --data-binary @tests/digits/noisy_7.png -H 'Content-Type: image/png' '{url}/{task}' -o clean.png",
-        flush=True,
+    return (
+        "Serving on URL (documentation: URL/docs). Try:\n"
+        f"  curl --data-binary @tests/digits/noisy_7.png -H 'Content-Type: image/png' 'URL/{task}' -o clean.png"
     )
+
+
+def _listen(settings: Settings, listener: socket.socket, greeting: str) -> None:
+    with _address_named(settings):  # another service may have taken it while the models were loading
+        listener.listen(BACKLOG)
+    host, port = listener.getsockname()[:2]
+    print(greeting.replace("URL", f"http://{f'[{host}]' if ':' in host else host}:{port}"), flush=True)

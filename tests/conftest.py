@@ -165,11 +165,12 @@ def ray_cluster() -> Iterator[RayCluster]:
 class Server:
     """`python -m service` on a free port of its own, as a process."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, *before: str, **environment: str) -> None:
+        """`before` is a command that runs what follows it."""
         # A pipe that nobody reads would fill and stop the server.
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in ended()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
+            [*before, sys.executable, "-m", "service"],
             cwd=ROOT,
             env=os.environ | {"DENOISE_PORT": "0"} | environment,
             stdout=subprocess.PIPE,

@@ -2,12 +2,14 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,8 +32,8 @@ def start() -> Iterator[Start]:
     """Starts real servers for one test alone."""
     running: list[Server] = []
 
-    def started(**environment: str) -> tuple[Server, str]:
-        server = Server(**({"DENOISE_DRAIN_SECONDS": "0.5", "DENOISE_WORKERS": "1"} | environment))
+    def started(*before: str, **environment: str) -> tuple[Server, str]:
+        server = Server(*before, **({"DENOISE_DRAIN_SECONDS": "0.5", "DENOISE_WORKERS": "1"} | environment))
         running.append(server)
         return server, server.url()
 
@@ -217,6 +219,58 @@ def test_more_connections_than_allowed_are_refused(start: Start) -> None:
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 5\r\n" in refused
         assert one.get(f"{url}/livez").status_code == 200
+
+
+@pytest.mark.parametrize(("limit", "taken"), [("-Sn 250", 150), ("-n 250", 50)], ids=["soft", "hard"])
+def test_there_is_a_file_for_each_connection_that_is_taken(start: Start, limit: str, taken: int) -> None:
+    _, url = start("sh", "-c", f'ulimit {limit}; exec "$@"', "sh", DENOISE_MAX_CONNECTIONS="150")
+    host, port = url.removeprefix("http://").split(":")
+    with contextlib.ExitStack() as open_ones:
+        connect = [socket.create_connection((host, int(port)), timeout=PATIENCE_S) for _ in range(160)]
+        connections = [open_ones.enter_context(connection) for connection in connect]
+        said = []
+        for connection in connections:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(LIVEZ)
+                said.append(connection.recv(12))
+    assert Counter(said) == {b"HTTP/1.1 200": taken, b"HTTP/1.1 503": 160 - taken}
+
+
+def test_each_worker_gets_as_many_connections_as_the_others(start: Start) -> None:
+    server, url = start(DENOISE_WORKERS="2", DENOISE_LOG="json")
+    before, after = [[httpx2.Client() for _ in range(16)] for _ in range(2)]
+    for client in before:
+        client.get(f"{url}/livez")
+    for client in before[::2]:  # all of one worker's
+        client.close()
+    time.sleep(0.2)
+    for client in after:
+        client.post(f"{url}/denoise", content=SEVEN)
+    for client in after + before:
+        client.close()
+    lines = [json.loads(line) for line in server.ended(signal.SIGTERM).splitlines()]
+    first = Counter(line["process"] for line in lines if line.get("route") == "/livez")
+    then = Counter(line["process"] for line in lines if line.get("route") == "/denoise")
+    assert sorted(first.values()) == [8, 8]
+    assert sorted(then.values()) == [4, 12]
+
+
+def test_what_a_worker_has_not_looked_at_when_it_dies_is_answered_by_another(start: Start) -> None:
+    server, url = start(DENOISE_WORKERS="2")
+    stopped = workers(server, 2)[0]
+    os.kill(stopped, signal.SIGSTOP)
+    with ThreadPoolExecutor(8) as pool:
+        asking = [
+            pool.submit(
+                httpx2.post, f"{url}/denoise", content=SEVEN, timeout=PATIENCE_S, headers={"Connection": "close"}
+            )
+            for _ in range(8)
+        ]
+        time.sleep(1)
+        waiting = sum(not future.done() for future in asking)
+        os.kill(stopped, signal.SIGKILL)
+        assert [future.result().status_code for future in asking] == [200] * 8
+    assert 1 <= waiting < 8
 
 
 def test_all_workers_serve_and_one_that_is_killed_is_replaced(start: Start) -> None:
