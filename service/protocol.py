@@ -15,10 +15,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import metrics
 from service.app import request_id_of, told
+from service.connections import Counts
 from service.errors import Busy
 from service.problems import RETRY_AFTER_S, STATUS, answer
 from service.state import Service
-from service.workers import Counts
 
 # Of the head of a request, read without the parser: its path, its length, and what makes it one for the parser.
 REQUEST_LINE = re.compile(rb"POST ([^ ?]+)(?:\?[^ ]*)? HTTP/1\.1\r\n")
@@ -41,7 +41,7 @@ class Protocol(HttpToolsProtocol):
 
     service: Service  # set before the first connection, as is
     image_routes: frozenset[str]
-    counts = Counts()  # of the process; what has ended makes room for another connection
+    counts: Counts
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called once per connection."""

@@ -23,18 +23,19 @@ if sys.platform != "win32":
 
 from service import denoiser, logs, metrics
 from service.app import App, create_app
+from service.connections import Inbox, Listener, Source
 from service.errors import SetupError
 from service.protocol import Protocol
 from service.settings import Settings, cpus
 from service.state import Service
-from service.workers import Inbox, Workers
+from service.workers import Workers
 
 SHUTDOWN_S = 10  # that requests still running get to finish, once nothing new is taken
 MOST_ON_A_GPU = 4  # workers: each keeps its own copy of CUDA's state there
 BACKLOG = 2048  # connections that wait to be accepted
-SPARE_FILES = (
-    200  # of those that a process may have open: models, threads, pictures too large for memory; not connections
-)
+MOST_TAKEN = 64  # connections, in a turn of the loop
+PAUSE_S = 0.1  # until it is looked again whether a file can be opened
+SPARE_FILES = 200  # that a process may have open besides its connections
 MALLOC = {-8: 2, -3: 1 << 20, -1: 4 << 20}  # M_ARENA_MAX; M_MMAP_THRESHOLD and M_TRIM_THRESHOLD in bytes
 
 log = logging.getLogger("service")
@@ -44,16 +45,15 @@ class Server(uvicorn.Server):
     """Uvicorn, but SIGTERM first turns `/readyz` to 503 and leaves load balancers the drain time to look elsewhere.
 
     A second SIGTERM, or Ctrl-C, stops at once: what is being answered is finished, then the exit status is 0. SIGHUP
-    loads the models anew. Connections come from an inbox where there is one.
+    loads the models anew.
     """
 
-    def __init__(self, config: uvicorn.Config, app: App, inbox: Inbox | None) -> None:
+    def __init__(self, config: uvicorn.Config, app: App, source: Source) -> None:
         super().__init__(config)
-        self.app, self.inbox = app, inbox
+        self.app, self.source = app, source
         self.service: Service = app.state.service
         self.service.requests = self.server_state.tasks
-        bounds = {"service": self.service, "image_routes": frozenset(app.straight)}
-        bounds |= {"counts": inbox.counts} if inbox else {}
+        bounds = {"service": self.service, "image_routes": frozenset(app.straight), "counts": source.counts}
         config.http = type("BoundedProtocol", (Protocol,), bounds)
         self._reloading: asyncio.Task[None] | None = None
         self._joining: set[asyncio.Task[Any]] = set()
@@ -76,20 +76,34 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
-        if self.inbox:
-            self.inbox.incoming.setblocking(False)
-            asyncio.get_running_loop().add_reader(self.inbox.incoming, self._take, self.inbox)
+        self._look()
 
-    def _take(self, inbox: Inbox) -> None:
-        """Called when connections have come."""
+    def _look(self) -> None:
+        if self.should_exit:
+            return
+        asyncio.get_running_loop().add_reader(self.source.fileno(), self._take)
+
+    def _take(self) -> bool:
+        """Lets those in that have connected, and tells whether there may be more.
+
+        Uvloop itself lets one in per turn of the loop, and a turn may be as long as a run.
+        """
         loop = asyncio.get_running_loop()
         try:
-            while connection := inbox.take():
+            for _ in range(MOST_TAKEN):
+                connection = self.source.take()
+                if connection is None:
+                    return False
                 joining = loop.create_task(loop.connect_accepted_socket(self._protocol, connection))
                 self._joining.add(joining)
                 joining.add_done_callback(self._joining.discard)
         except EOFError:
-            loop.remove_reader(inbox.incoming)
+            return False
+        except OSError:  # too many files are open: who has connected waits
+            loop.remove_reader(self.source.fileno())
+            loop.call_later(PAUSE_S, self._look)
+            return False
+        return True
 
     def _protocol(self) -> asyncio.Protocol:
         """What speaks on a connection, as uvicorn makes it for those that it takes itself."""
@@ -104,10 +118,13 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called when no more is to be taken."""
-        if self.inbox:
-            self.inbox.shut()
-            self._take(self.inbox)
-            await asyncio.gather(*self._joining)
+        asyncio.get_running_loop().remove_reader(self.source.fileno())
+        while self._take():
+            pass
+        self.source.shut()
+        while self._take():
+            pass
+        await asyncio.gather(*self._joining)
         await super().shutdown(sockets)
 
     def _reload(self) -> None:
@@ -153,22 +170,44 @@ def _return_memory() -> None:
             ctypes.CDLL(None).mallopt(option, value)
 
 
-def _work(settings: Settings, listener: socket.socket) -> None:
+def _work(settings: Settings, listening: socket.socket) -> None:
     """The whole life of one process that serves by itself."""
-    server = _server(settings)
-    _listen(settings, listener, _greeting(server.service))
-    server.run(sockets=[listener])
+    server = _server(settings, Listener(listening))
+    _listen(settings, listening, _greeting(server.service))
+    server.run(sockets=[])
     metrics.count()
 
 
 def _work_for(settings: Settings, inbox: Inbox, parent: Connection, first: bool) -> None:
     """The whole life of one of several."""
     server = _server(settings, inbox)
-    greeting = _greeting(server.service) if first else ""
-    parent.send(greeting)
+    parent.send(_greeting(server.service) if first else "")
     threading.Thread(target=_outlive, args=(parent, server), daemon=True).start()
     server.run(sockets=[])
     metrics.count()
+
+
+def _server(settings: Settings, source: Source) -> Server:
+    """All of it, loaded and proved. Raises SetupError."""
+    if hasattr(signal, "SIGHUP"):  # until there is a way with it, it must not end the process
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _return_memory()
+    logs.start(settings.log)
+    app = create_app(_with_files(settings))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        ws="none",
+        access_log=False,  # a line of our own tells more
+        server_header=False,
+        proxy_headers=False,  # nothing here depends on what a proxy says of its caller
+        timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # seconds for a timer
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    server = Server(config, app, source)
+    gc.collect()
+    gc.freeze()  # what lives as long as the process need not be looked at again and again
+    return server
 
 
 def _with_files(settings: Settings) -> Settings:
@@ -184,30 +223,6 @@ def _with_files(settings: Settings) -> Settings:
     if allowed < wanted:
         log.warning("The system allows a process %d files: it takes %d connections.", hard, allowed - SPARE_FILES)
     return settings.model_copy(update={"max_connections": max(1, allowed - SPARE_FILES)})
-
-
-def _server(settings: Settings, inbox: Inbox | None = None) -> Server:
-    """All of it, loaded and proved. Raises SetupError."""
-    if hasattr(signal, "SIGHUP"):  # until there is a way with it, it must not end the process
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    _return_memory()
-    logs.start(settings.log)
-    app = create_app(_with_files(settings))
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        ws="none",
-        access_log=False,  # a line of our own tells more
-        server_header=False,
-        backlog=BACKLOG,
-        proxy_headers=False,  # nothing here depends on what a proxy says of its caller
-        timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # seconds for a timer
-        timeout_graceful_shutdown=SHUTDOWN_S,
-    )
-    server = Server(config, app, inbox)
-    gc.collect()
-    gc.freeze()  # what lives as long as the process need not be looked at again and again
-    return server
 
 
 def _outlive(parent: Connection, server: Server) -> None:

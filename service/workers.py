@@ -1,7 +1,6 @@
 """Several processes at one address: who gets which connection, and what becomes of a process that dies."""
 
 import contextlib
-import ctypes
 import logging
 import multiprocessing
 import os
@@ -20,9 +19,9 @@ from multiprocessing.context import SpawnProcess
 from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
 
 from service import metrics
+from service.connections import Counts, Inbox, Listener
 from service.errors import SetupError
 from service.settings import Settings
 
@@ -32,40 +31,6 @@ TICK_S = 0.1
 PAUSE_S = 0.01  # until it is looked again whether a worker takes more
 
 log = logging.getLogger(__name__)
-
-
-class Counts(ctypes.Structure):
-    """What became of a worker's connections, in memory that its parent sees."""
-
-    _fields_ = (("taken", ctypes.c_uint64), ("ended", ctypes.c_uint64))
-    taken: int
-    ended: int
-
-
-class Inbox(NamedTuple):
-    """Where a worker finds its connections."""
-
-    incoming: socket.socket  # brings a byte for each, and with it the connection (SCM_RIGHTS, unix(7))
-    family: socket.AddressFamily  # of the connections
-    counts: Counts
-
-    def take(self) -> socket.socket | None:
-        """The next connection; None when there is none yet. Raises EOFError when there will be no more."""
-        while True:
-            try:
-                said, descriptors, _, _ = socket.recv_fds(self.incoming, 1, 1)
-            except BlockingIOError:
-                return None
-            if not said:
-                raise EOFError
-            self.counts.taken += 1
-            if descriptors:
-                return socket.socket(self.family, socket.SOCK_STREAM, fileno=descriptors[0])
-            self.counts.ended += 1  # this process has as many files open as it may: the system has closed it
-
-    def shut(self) -> None:
-        """No more are to come; what has come can still be taken."""
-        self.incoming.shutdown(socket.SHUT_RD)
 
 
 @dataclass(eq=False)
@@ -126,7 +91,8 @@ class Workers:
 
     def __init__(self, settings: Settings, listener: socket.socket, work: Work) -> None:
         """`work` is what a worker does all its life. Once it serves, it says so."""
-        self.settings, self.listener, self.work = settings, listener, work
+        self.settings, self.work = settings, work
+        self._family, self._listener = listener.family, Listener(listener)
         self._workers: list[_Worker] = []
         self._due: list[float] = []  # when one is to be started in the place of another that died
         self._untaken: deque[socket.socket] = deque()  # connections of those
@@ -161,9 +127,8 @@ class Workers:
         spawn = multiprocessing.get_context("spawn")
         outbox, theirs = socket.socketpair()
         outbox.setblocking(False)
-        theirs.setblocking(False)
         lifeline, parent = spawn.Pipe()
-        inbox = Inbox(theirs, self.listener.family, RawValue(Counts))
+        inbox = Inbox(theirs, self._family, RawValue(Counts))
         process = spawn.Process(target=_live, args=(self.work, self.settings, inbox, parent, first))
         process.start()
         parent.close()
@@ -179,7 +144,6 @@ class Workers:
             self._events.register(worker.lifeline, selectors.EVENT_READ, partial(self._hear, worker))
 
     def _serve(self, counts: Path) -> None:
-        self.listener.setblocking(False)
         while self._workers or self._due:
             if self._untaken:
                 self._deal()
@@ -189,23 +153,23 @@ class Workers:
             now = time.monotonic()
             if self._taking_until is not None:
                 self._due.clear()
-                if now >= self._taking_until and self.listener.fileno() >= 0:
+                if now >= self._taking_until and self._listener.fileno() >= 0:
                     self._deal()  # the last
                     self._look(False)
-                    self.listener.close()
+                    self._listener.shut()
             while self._due and self._due[0] <= now:
                 del self._due[0]
                 self._watch(self._start(), counts)
 
     def _look(self, wanted: bool) -> None:
         """Connections that nobody can take wait in the kernel."""
-        wanted = wanted and self.listener.fileno() >= 0
+        wanted = wanted and self._listener.fileno() >= 0
         if wanted != self._looking:
             self._looking = wanted
             if wanted:
-                self._events.register(self.listener, selectors.EVENT_READ, self._deal)
+                self._events.register(self._listener, selectors.EVENT_READ, self._deal)
             else:
-                self._events.unregister(self.listener)
+                self._events.unregister(self._listener)
 
     def _deal(self) -> None:
         """Hands on what has connected."""
@@ -223,10 +187,10 @@ class Workers:
         if self._untaken:
             return self._untaken.popleft()
         try:
-            return self.listener.accept()[0]
-        except BlockingIOError:
+            return self._listener.take()
+        except EOFError:
             return None
-        except OSError:  # its caller has gone; or too many files are open, and it waits
+        except OSError:  # too many files are open: who has connected waits
             time.sleep(PAUSE_S)
             return None
 
@@ -247,7 +211,7 @@ class Workers:
         with contextlib.suppress(EOFError):
             while connection := worker.inbox.take():
                 self._untaken.append(connection)
-        for end in (worker.outbox, worker.inbox.incoming, worker.lifeline):
+        for end in (worker.outbox, worker.inbox, worker.lifeline):
             end.close()
         worker.process.join()
         if self._taking_until is None:
