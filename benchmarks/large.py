@@ -6,11 +6,7 @@ that was resident once it had started, and the most that was while it worked. Ne
 
 import argparse
 import io
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +16,12 @@ import httpx2
 import numpy as np
 from PIL import Image
 
+from benchmarks import started
 from benchmarks.quality import DIGITS
 from training import mnist, noise, score
 from training.mnist import Pixels
 from training.pages import page
 
-ROOT = Path(__file__).resolve().parent.parent
 SHAPES = ((2000, 2000), (3000, 4000), (4000, 4000))  # height, width, px
 AT_ONCE = (1, 4)
 SCALE, NOISE, JPEG_QUALITY = 3, 0.3, 80
@@ -57,26 +53,17 @@ def measure(clean: Pixels, noisy: Pixels, at_once: int) -> str:
     file = io.BytesIO()
     Image.fromarray(np.rint(255 * noisy[0, ..., 0]).astype(np.uint8)).save(file, "JPEG", quality=JPEG_QUALITY)
     content = file.getvalue()
-    environment = os.environ | {"DENOISE_PORT": "0", "DENOISE_WORKERS": "1"}
-    command = [sys.executable, "-m", "service"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            found = re.search(r"http://[\d.:]+", process.stdout.readline())
-            assert found, "the service does not start"
-            url = f"{found[0]}/denoise"
-            before = memory_mib(process.pid, "VmRSS")
+    with started.service(DENOISE_WORKERS="1") as (process, url):
+        before = memory_mib(process.pid, "VmRSS")
 
-            def ask(_number: int) -> bytes:
-                return httpx2.post(url, content=content, timeout=None).raise_for_status().content
+        def ask(_number: int) -> bytes:
+            return httpx2.post(f"{url}/denoise", content=content, timeout=None).raise_for_status().content
 
-            start = time.perf_counter()
-            with ThreadPoolExecutor(at_once) as pool:
-                answers = list(pool.map(ask, range(at_once)))
-            spent = time.perf_counter() - start
-            most = memory_mib(process.pid, "VmHWM")
-        finally:
-            process.send_signal(signal.SIGINT)
+        start = time.perf_counter()
+        with ThreadPoolExecutor(at_once) as pool:
+            answers = list(pool.map(ask, range(at_once)))
+        spent = time.perf_counter() - start
+        most = memory_mib(process.pid, "VmHWM")
     sent, answered = (score.psnr(clean, decoded(each)) for each in (content, answers[-1]))
     return f"{spent:.1f} | {sent:.1f}, {answered:.1f} | {before:.0f}, {most:.0f}"
 

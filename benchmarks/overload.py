@@ -9,25 +9,25 @@ and two CPUs.
 import argparse
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
-PICTURE = ROOT / "tests" / "digits" / "noisy_7.png"
+from benchmarks import started
+
+PICTURE = started.ROOT / "tests" / "digits" / "noisy_7.png"
 BUSY_CALLERS = 64
 TIMES = 4
 SECONDS = 8
-PAUSE_S = 0.25  # between the requests of a caller
+PAUSE_S = (
+    0.25  # of a caller between its requests, on the mean: random, or all would come at once, and nobody in between
+)
 PROBE_S = 0.05
 SCRIPT = """\
 local file = io.open("{picture}", "rb")
@@ -38,7 +38,7 @@ local answered, refused, other = 0, 0, 0
 local threads = {{}}
 function setup(thread) table.insert(threads, thread) end
 function init(args) good = 0; busy = 0; odd = 0 end
-function delay() return {pause_ms} end
+function delay() return math.random(0, {longest_pause_ms}) end
 function response(status)
   if status == 200 then good = good + 1 elseif status == 429 then busy = busy + 1 else odd = odd + 1 end
 end
@@ -59,18 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="unet_dae")
     parser.add_argument("--seconds", type=int, default=SECONDS)
     options = parser.parse_args(arguments)
-    environment = os.environ | {"DENOISE_PORT": "0", "DENOISE_LOG_REQUESTS": "false", "DENOISE_QUEUE": "64"}
-    environment |= {"DENOISE_MAX_CONNECTIONS": "100000"}  # requests are what there is too much of
-    command = [*on_half_of_the_cpus(0), sys.executable, "-m", "service"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            found = re.search(r"http://[\d.:]+", process.stdout.readline())
-            assert found, "the service does not start"
-            time.sleep(3)  # all workers start
-            measure(f"{found[0]}/denoise?model={options.model}", psutil.Process(process.pid), options.seconds)
-        finally:
-            process.send_signal(signal.SIGINT)
+    room = {"DENOISE_QUEUE": "64", "DENOISE_MAX_CONNECTIONS": "100000"}  # requests are what there is too much of
+    with started.service(on_half_of_the_cpus(0), **room) as (process, url):
+        measure(f"{url}/denoise?model={options.model}", process, options.seconds)
 
 
 def on_half_of_the_cpus(which: int) -> list[str]:
@@ -116,9 +107,9 @@ def measure(url: str, process: psutil.Process, seconds: int) -> None:
 
 
 def wrk(url: str, callers: int, pause_ms: int, seconds: int) -> Load:
-    """So many callers, for so long."""
+    """So many callers, who pause for so long on the mean."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(SCRIPT.format(picture=PICTURE, pause_ms=pause_ms))
+        script.write(SCRIPT.format(picture=PICTURE, longest_pause_ms=2 * pause_ms))
         script.flush()
         command = [*on_half_of_the_cpus(1), "wrk", "-t1", f"-c{callers}", f"-d{seconds}", "-s", script.name, url]
         told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
