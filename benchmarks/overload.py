@@ -14,6 +14,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import chain
 from typing import NamedTuple
 
 import httpx2
@@ -28,7 +31,8 @@ SECONDS = 8
 PAUSE_S = (
     0.25  # of a caller between its requests, on the mean: random, or all would come at once, and nobody in between
 )
-PROBE_S = 0.05
+PROBERS = 8
+PROBE_S = 0.05  # that each of them pauses
 SCRIPT = """\
 local file = io.open("{picture}", "rb")
 wrk.method = "POST"
@@ -85,13 +89,15 @@ def measure(url: str, process: psutil.Process, seconds: int) -> None:
     busy = wrk(url, BUSY_CALLERS, 0, seconds)
     before = memory(process)
     callers = round(TIMES * busy.answered * PAUSE_S)
-    refusals: list[float] = []
     over = threading.Event()
-    prober = threading.Thread(target=probe, args=(url, over, refusals))
-    prober.start()
-    load = wrk(url, callers, round(1000 * PAUSE_S), seconds)
-    over.set()
-    prober.join()
+    with ThreadPoolExecutor(PROBERS) as pool, ExitStack() as connected:
+        probers = [connected.enter_context(httpx2.Client(timeout=60)) for _ in range(PROBERS)]
+        for prober in probers:
+            prober.post(url, content=PICTURE.read_bytes())
+        probes = [pool.submit(probe, prober, url, over) for prober in probers]
+        load = wrk(url, callers, round(1000 * PAUSE_S), seconds)
+        over.set()
+        refusals = sorted(chain.from_iterable(told.result() for told in probes))
     print(f"busy, {BUSY_CALLERS} callers: {busy.answered:,.0f} pictures/s")
     print(
         f"asked for {load.answered + load.refused:,.0f}/s by {callers} callers: {load.answered:,.0f} pictures/s",
@@ -99,8 +105,8 @@ def measure(url: str, process: psutil.Process, seconds: int) -> None:
     )
     print(f"({load.answered / busy.answered:.0%}), {load.refused:,.0f} refusals/s, {load.other:,.0f} other answers/s")
     if refusals:
-        late = sorted(refusals)[int(0.99 * len(refusals))]
-        print(f"a refusal took {1000 * sum(refusals) / len(refusals):.0f} ms on the mean, p99 {1000 * late:.0f} ms")
+        mean, late = sum(refusals) / len(refusals), refusals[int(0.99 * len(refusals))]
+        print(f"a refusal took {1000 * mean:.0f} ms on the mean, p99 {1000 * late:.0f} ms, of {len(refusals)}")
     print(f"resident memory: {before / 2**20:.0f} MiB before, {memory(process) / 2**20:.0f} MiB after")
     if load.other:
         sys.exit(1)
@@ -119,14 +125,14 @@ def wrk(url: str, callers: int, pause_ms: int, seconds: int) -> Load:
     return Load(*(int(counts[place]) / duration for place in (1, 2, 3)))
 
 
-def probe(url: str, over: threading.Event, refusals: list[float]) -> None:
-    """Asks now and then, and notes how long it takes to be refused."""
-    content = PICTURE.read_bytes()
-    with httpx2.Client(timeout=60) as client:
-        while not over.wait(PROBE_S):
-            answer = client.post(url, content=content)
-            if answer.status_code == 429:  # noqa: PLR2004  # Too Many Requests
-                refusals.append(answer.elapsed.total_seconds())
+def probe(client: httpx2.Client, url: str, over: threading.Event) -> list[float]:
+    """Asks now and then, on a connection that was there before the others, and tells how long refusals took, in s."""
+    refusals = []
+    while not over.wait(PROBE_S):
+        answer = client.post(url, content=PICTURE.read_bytes())
+        if answer.status_code == 429:  # noqa: PLR2004  # Too Many Requests
+            refusals.append(answer.elapsed.total_seconds())
+    return refusals
 
 
 def memory(process: psutil.Process) -> int:

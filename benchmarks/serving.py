@@ -1,8 +1,10 @@
 """`python -m benchmarks.serving`: requests a second, latency and CPU time, side by side with other servers.
 
 Every stack does the same work on the same 28×28 PNG with the same model, in two processes where it has processes, and
-is checked against the model run in process before it is timed. They take turns, ROUNDS times, and medians are told.
-Writes docs/performance.md. Needs wrk, and the environments that `make bench` sets up.
+is checked against the model run in process before it is timed. They take turns, ROUNDS times, and medians are told;
+the service and what it is compared with most closely run at the same time and are asked one after the other, since a
+shared machine is not as fast in one minute as in the next. Writes docs/performance.md. Needs wrk, and the environments
+that `make bench` sets up.
 """
 
 import argparse
@@ -21,10 +23,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -108,27 +112,30 @@ def ours(model: str, form: bool = False) -> Stack:
     return Stack(name, model, command, form, f"/denoise?model={model}", quiet)
 
 
-STACKS = (
-    Stack("a fixed answer from bare Starlette", "", plain("bare"), fixed=True),
-    ours("conv_dae"),
-    Stack(REFERENCE, "conv_dae", plain("by_hand")),
-    ours("conv_dae", form=True),
-    Stack("FastAPI as tutorials have it", "conv_dae", plain("tutorial"), form=True),
-    Stack("LitServe", "conv_dae", other("litserve", "python", "-m", "benchmarks.stacks.litserve_stack"), form=True),
-    Stack(
-        "BentoML",
-        "conv_dae",
-        other("bentoml", "bentoml", "serve", "benchmarks.stacks.bentoml_stack:Denoise", "-p", "PORT", "-q"),
-        form=True,
+GROUPS = (  # those that are up together; what costs something while nobody asks it is up alone
+    (Stack("a fixed answer from bare Starlette", "", plain("bare"), fixed=True),),
+    (
+        ours("conv_dae"),
+        Stack(REFERENCE, "conv_dae", plain("by_hand")),
+        ours("conv_dae", form=True),
+        Stack("FastAPI as tutorials have it", "conv_dae", plain("tutorial"), form=True),
     ),
-    Stack("Ray Serve", "conv_dae", other("ray", "python", "-m", "benchmarks.stacks.ray_stack")),
-    ours("easy_dae"),
-    Stack(REFERENCE, "easy_dae", plain("by_hand")),
-    ours("unet_dae"),
-    Stack(REFERENCE, "unet_dae", plain("by_hand")),
-    of_tensors("conv_dae"),
-    of_tensors("unet_dae"),
+    (Stack("LitServe", "conv_dae", other("litserve", "python", "-m", "benchmarks.stacks.litserve_stack"), form=True),),
+    (
+        Stack(
+            "BentoML",
+            "conv_dae",
+            other("bentoml", "bentoml", "serve", "benchmarks.stacks.bentoml_stack:Denoise", "-p", "PORT", "-q"),
+            form=True,
+        ),
+    ),
+    (Stack("Ray Serve", "conv_dae", other("ray", "python", "-m", "benchmarks.stacks.ray_stack")),),
+    (ours("easy_dae"), Stack(REFERENCE, "easy_dae", plain("by_hand"))),
+    (ours("unet_dae"), Stack(REFERENCE, "unet_dae", plain("by_hand"))),
+    (of_tensors("conv_dae"), of_tensors("unet_dae")),
 )
+STACKS = tuple(chain.from_iterable(GROUPS))
+MODELS = ("easy_dae", "conv_dae", "unet_dae")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -137,23 +144,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("words", nargs="*", help="rows to measure, by a part of their name; without any: all")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args(arguments)
-    stacks = [stack for stack in STACKS if not options.words or any(word in stack.row for word in options.words)]
-    alone = {model: in_process(model) for model in ("easy_dae", "conv_dae", "unet_dae")}
-    measured: dict[tuple[str, int], list[Measured]] = {}
+    measured: dict[tuple[str, int], list[Measured]] = defaultdict(list)
+    alone: dict[str, list[Alone]] = defaultdict(list)
     for number in range(options.rounds):
-        for stack in stacks:
-            with running(stack) as (process, url):
-                check(stack, url)
-                for callers in CALLERS:
-                    figure = load(stack, process, url, callers)
-                    measured.setdefault((stack.row, callers), []).append(figure)
-                    print(f"round {number + 1}, {stack.row}, {callers} callers: {figure}", flush=True)
-    medians = {key: median(figures) for key, figures in measured.items()}
-    text = "\n".join(report(medians, alone, options.rounds))
+        for model in MODELS:
+            alone[model].append(in_process(model))
+        for group in GROUPS:
+            stacks = [stack for stack in group if not options.words or any(word in stack.row for word in options.words)]
+            for stack, callers, figure in taking_turns(stacks):
+                measured[stack.row, callers].append(figure)
+                print(f"round {number + 1}, {stack.row}, {callers} callers: {figure}", flush=True)
+    text = "\n".join(report(measured, {model: typical(rounds) for model, rounds in alone.items()}, options.rounds))
     print(text)
     if not options.words:
         _, heading, others = DOCS.read_text(encoding="utf-8").partition(OTHERS)
         DOCS.write_text(text + heading + others, encoding="utf-8")
+
+
+def taking_turns(stacks: Sequence[Stack]) -> Iterator[tuple[Stack, int, Measured]]:
+    """Each of them with so many callers, and with more, all being up at once."""
+    with contextlib.ExitStack() as up:
+        started = [(stack, *up.enter_context(running(stack))) for stack in stacks]
+        for stack, _, url in started:
+            check(stack, url)
+        for callers in CALLERS:
+            for stack, process, url in started:
+                yield stack, callers, load(stack, process, url, callers)
 
 
 @contextmanager
@@ -325,17 +341,17 @@ def _timed(model: str) -> Alone:
 
 
 def each_s(call: object) -> float:
-    """CPU seconds of a call, the least of five stretches."""
+    """CPU seconds of a call, the median of five stretches."""
     assert callable(call)
-    best = float("inf")
+    told = []
     call()
     for _ in range(5):
         runs, start, until = 0, time.process_time(), time.perf_counter() + TIMED_S / 5
         while time.perf_counter() < until:
             call()
             runs += 1
-        best = min(best, (time.process_time() - start) / runs)
-    return best
+        told.append((time.process_time() - start) / runs)
+    return statistics.median(told)
 
 
 def median(figures: list[Measured]) -> Measured:
@@ -343,8 +359,21 @@ def median(figures: list[Measured]) -> Measured:
     return Measured(*(statistics.median(column) for column in zip(*(vars(f).values() for f in figures), strict=True)))
 
 
-def report(medians: dict[tuple[str, int], Measured], alone: dict[str, Alone], rounds: int) -> Iterator[str]:
+def ratio(figures: list[Measured], others: list[Measured]) -> str:
+    """Of requests a second: the median of the rounds' own."""
+    return f"{statistics.median(one.requests_s / two.requests_s for one, two in zip(figures, others, strict=True)):.2f}"
+
+
+def typical(rounds: list[Alone]) -> Alone:
+    """Figure by figure."""
+    rates = {batch: statistics.median(alone.digits_s[batch] for alone in rounds) for batch in rounds[0].digits_s}
+    decode_us = statistics.median(alone.decode_us for alone in rounds)
+    return Alone(rates, decode_us, statistics.median(alone.encode_us for alone in rounds))
+
+
+def report(measured: Mapping[tuple[str, int], list[Measured]], alone: dict[str, Alone], rounds: int) -> Iterator[str]:
     """docs/performance.md."""
+    medians = {key: median(figures) for key, figures in measured.items()}
     bare = medians.get((STACKS[0].row, CALLERS[1]))
     yield from ("# How fast it is", "", "Written by `make bench` (`python -m benchmarks.serving`).", "")
     yield f"One 28×28 PNG in, one out, over HTTP on loopback, driven by wrk: every stack in two processes on {cpus()}"
@@ -360,13 +389,13 @@ def report(medians: dict[tuple[str, int], Measured], alone: dict[str, Alone], ro
             told = medians.get((stack.row, callers))
             if told is None or stack.tensors:
                 continue
-            reference = medians.get((f"{REFERENCE}, {stack.model}", callers))
-            ratio = f"{told.requests_s / reference.requests_s:.2f}" if reference else ""
+            reference = measured.get((f"{REFERENCE}, {stack.model}", callers))
+            to_it = ratio(measured[stack.row, callers], reference) if reference else ""
             efficiency = ""
             if bare and not stack.fixed:
                 efficiency = f"{(bare.cpu_us + alone[stack.model].limit_us) / told.cpu_us:.2f}"
             yield (
-                f"| {stack.row} | {told.requests_s:,.0f} | {ratio} | {told.p50_ms:.2f} | {told.p99_ms:.2f} | "
+                f"| {stack.row} | {told.requests_s:,.0f} | {to_it} | {told.p50_ms:.2f} | {told.p99_ms:.2f} | "
                 f"{told.cpu_us:.0f} | {efficiency} | {f'{told.failed:.0%}' if told.failed else ''} |"
             )
     yield from ("", f"## {max(BATCHES)} digits a request, as a tensor", "")

@@ -154,12 +154,6 @@ def workers() -> int:
     return min(cpus(), MOST_ON_A_GPU) if denoiser.CUDA in denoiser.providers() else cpus()
 
 
-def _wait_for_hangups() -> None:
-    """Until the server has its own way with SIGHUP, it must not end the process."""
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-
 def _return_memory() -> None:
     """Has glibc give large blocks back to the system, and all threads share two arenas (mallopt(3)).
 
