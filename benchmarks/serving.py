@@ -1,10 +1,10 @@
 """`python -m benchmarks.serving`: requests a second, latency and CPU time, side by side with other servers.
 
 Every stack does the same work on the same 28×28 PNG with the same model, in two processes where it has processes, and
-is checked against the model run in process before it is timed. They take turns, ROUNDS times, and medians are told;
-the service and what it is compared with most closely run at the same time and are asked one after the other, since a
-shared machine is not as fast in one minute as in the next. Writes docs/performance.md. Needs wrk, and the environments
-that `make bench` sets up.
+is checked against the model run in process before it is timed. They take turns, in ROUNDS, and medians are told. A
+shared machine is not as fast in one minute as in the next: so the service and what it is compared with most closely are
+up at the same time, and TURNS times a round each is asked for a little while. Writes docs/performance.md. Needs wrk,
+and the environments that `make bench` sets up.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,9 @@ PICTURE = ROOT / "tests" / "digits" / "noisy_7.png"
 DOCS = ROOT / "docs" / "performance.md"
 CALLERS = (1, 16, 64)
 ROUNDS = 3
-SECONDS = 4
+TURNS = 4  # a round
+TURN_S = 2
+SECONDS = 4  # where there are no turns
 WARM_UP_S = 1
 START_S = 60
 PROCESSES = 2  # of every stack
@@ -162,14 +164,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def taking_turns(stacks: Sequence[Stack]) -> Iterator[tuple[Stack, int, Measured]]:
-    """Each of them with so many callers, and with more, all being up at once."""
+    """Each of them with so many callers, and with more, TURNS times, all being up at once."""
     with contextlib.ExitStack() as up:
         started = [(stack, *up.enter_context(running(stack))) for stack in stacks]
         for stack, _, url in started:
             check(stack, url)
-        for callers in CALLERS:
+        for callers, turn in product(CALLERS, range(TURNS)):
             for stack, process, url in started:
-                yield stack, callers, load(stack, process, url, callers)
+                yield stack, callers, load(stack, process, url, callers, TURN_S, 0 if turn else WARM_UP_S)
 
 
 @contextmanager
@@ -252,7 +254,14 @@ def check(stack: Stack, url: str) -> None:
         sys.exit(f"{stack.row} gives other pixels than the model: {off:.3f} off.")
 
 
-def load(stack: Stack, process: psutil.Process, url: str, callers: int) -> Measured:
+def load(
+    stack: Stack,
+    process: psutil.Process,
+    url: str,
+    callers: int,
+    seconds: int = SECONDS,
+    warm_up_s: int = WARM_UP_S,
+) -> Measured:
     """What wrk measures with so many callers, after a warm-up."""
     content, headers = body(stack)
     with tempfile.TemporaryDirectory() as folder:
@@ -262,9 +271,10 @@ def load(stack: Stack, process: psutil.Process, url: str, callers: int) -> Measu
             f'local file = io.open("{folder}/body", "rb")\nwrk.method = "POST"\nwrk.body = file:read("*a")\n'
             + "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in headers.items())
         )
-        wrk(url, callers, WARM_UP_S, script)
+        if warm_up_s:
+            wrk(url, callers, warm_up_s, script)
         before = cpu_s(process)
-        told = wrk(url, callers, SECONDS, script)
+        told = wrk(url, callers, seconds, script)
         spent = cpu_s(process) - before
     count = int(found(r"(\d+) requests in", told))
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
@@ -360,7 +370,7 @@ def median(figures: list[Measured]) -> Measured:
 
 
 def ratio(figures: list[Measured], others: list[Measured]) -> str:
-    """Of requests a second: the median of the rounds' own."""
+    """Of requests a second: the median of the turns' own."""
     return f"{statistics.median(one.requests_s / two.requests_s for one, two in zip(figures, others, strict=True)):.2f}"
 
 
@@ -377,7 +387,7 @@ def report(measured: Mapping[tuple[str, int], list[Measured]], alone: dict[str, 
     bare = medians.get((STACKS[0].row, CALLERS[1]))
     yield from ("# How fast it is", "", "Written by `make bench` (`python -m benchmarks.serving`).", "")
     yield f"One 28×28 PNG in, one out, over HTTP on loopback, driven by wrk: every stack in two processes on {cpus()}"
-    yield f"CPUs ({platform.machine()}) that wrk shares, medians of {rounds} rounds in which the stacks took turns."
+    yield f"CPUs ({platform.machine()}) that wrk shares, medians of {TURNS} turns in each of {rounds} rounds."
     yield "*CPU* is the time of all server processes per request. *Efficiency* is the least that a request could take"
     yield "(a fixed answer from bare Starlette, decode, run at its best batch size, encode) over what it took. The"
     yield "machine is shared: read the ratios, not the figures. No stack logs its requests."

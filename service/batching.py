@@ -3,8 +3,8 @@
 It all happens on the thread of the event loop. One turn of the loop reads what every connection has brought; the
 pictures of it are run together when all of them have been prepared, and their answers go out in the next turn. For
 small pictures that is cheaper than any thread: handing one over costs more than most of them take to run. A run empties
-the processor's caches, so what comes before and after it is cheaper for many pictures together; yet it takes about TURN_S at
-most, so that new requests are looked at, and refused in time where there are too many.
+the processor's caches, so what comes before and after it is cheaper for many pictures together; yet it takes about
+TURN_S at most, so that new requests are looked at, and refused in time where there are too many.
 """
 
 import asyncio
