@@ -28,7 +28,7 @@ train: $(DEV)  ## MNIST archives in, models/*.onnx out; resumes where it was sto
 report: $(DEV)  ## measure every model against the classical denoisers: docs/quality.md (half an hour)
 	.venv-dev/bin/python -m benchmarks.quality
 
-bench: $(DEV) .venv-litserve/litserve.txt .venv-bentoml/bentoml.txt .venv-ray/ray.txt  ## measure against other servers: docs/performance.md (needs wrk; a quarter of an hour)
+bench: $(DEV) .venv-litserve/litserve.txt .venv-bentoml/bentoml.txt .venv-ray/ray.txt  ## measure against other servers: docs/performance.md (needs wrk; half an hour)
 	.venv-dev/bin/python -m benchmarks.serving
 
 format: $(DEV)  ## put the code in the project's format

@@ -43,8 +43,9 @@ PICTURE = ROOT / "tests" / "digits" / "noisy_7.png"
 DOCS = ROOT / "docs" / "performance.md"
 CALLERS = (1, 16, 64)
 ROUNDS = 3
-TURNS = 4  # a round
+TURNS = 3  # a round
 TURN_S = 2
+TENSORS_TURN_S = 6  # a request takes a second, and those under way at the end do not count
 SECONDS = 4  # where there are no turns
 WARM_UP_S = 1
 START_S = 60
@@ -54,6 +55,7 @@ TIMED_S = 0.5
 SAME = 3 / 255  # largest difference between a stack's pixels and the model's own
 BOUNDARY = "benchmark"
 OTHERS = "\n## Overload and soak\n"  # from here on the page is others'
+OURS = "this service"
 REFERENCE = "bare Starlette, work inline"
 
 
@@ -69,6 +71,11 @@ class Stack:
     environment: dict[str, str] = field(default_factory=dict)
     fixed: bool = False  # it does no work
     tensors: int = 0  # it takes so many digits as one binary tensor
+
+    @property
+    def in_process(self) -> bool:
+        """Whether its model is timed in process beside it: it is the service, asked in the way that others are not."""
+        return self.name.startswith(OURS) and not self.form
 
     @property
     def row(self) -> str:
@@ -101,14 +108,14 @@ def other(name: str, *arguments: str) -> tuple[str, ...]:
 def of_tensors(model: str) -> Stack:
     """The service itself, by the Open Inference Protocol."""
     stack = ours(model)
-    name, path = f"this service, {max(BATCHES)} digits as a tensor", f"/v2/models/{model}/infer"
+    name, path = f"{OURS}, {max(BATCHES)} digits as a tensor", f"/v2/models/{model}/infer"
     queue = {"DENOISE_QUEUE": "10000"}  # room for all callers
     return replace(stack, name=name, path=path, tensors=max(BATCHES), environment=stack.environment | queue)
 
 
 def ours(model: str, form: bool = False) -> Stack:
     """The service itself."""
-    name = f"this service{', form' if form else ''}"
+    name = f"{OURS}{', form' if form else ''}"
     command = (sys.executable, "-m", "service")
     quiet = {"DENOISE_PORT": "PORT", "DENOISE_LOG_REQUESTS": "false", "DENOISE_WORKERS": "2"}
     return Stack(name, model, command, form, f"/denoise?model={model}", quiet)
@@ -137,7 +144,6 @@ GROUPS = (  # those that are up together; what costs something while nobody asks
     (of_tensors("conv_dae"), of_tensors("unet_dae")),
 )
 STACKS = tuple(chain.from_iterable(GROUPS))
-MODELS = ("easy_dae", "conv_dae", "unet_dae")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -148,30 +154,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     measured: dict[tuple[str, int], list[Measured]] = defaultdict(list)
     alone: dict[str, list[Alone]] = defaultdict(list)
-    for number in range(options.rounds):
-        for model in MODELS:
-            alone[model].append(in_process(model))
-        for group in GROUPS:
-            stacks = [stack for stack in group if not options.words or any(word in stack.row for word in options.words)]
-            for stack, callers, figure in taking_turns(stacks):
-                measured[stack.row, callers].append(figure)
-                print(f"round {number + 1}, {stack.row}, {callers} callers: {figure}", flush=True)
-    text = "\n".join(report(measured, {model: typical(rounds) for model, rounds in alone.items()}, options.rounds))
+    for number, group in product(range(options.rounds), GROUPS):
+        stacks = [stack for stack in group if not options.words or any(word in stack.row for word in options.words)]
+        with contextlib.ExitStack() as up:
+            started = [(stack, *up.enter_context(running(stack))) for stack in stacks]
+            for stack, _, url in started:
+                check(stack, url)
+            for callers in CALLERS:
+                for stack in stacks:
+                    if stack.in_process:
+                        alone[stack.row].append(in_process(stack.model))
+                for turn, (stack, process, url) in product(range(TURNS), started):
+                    seconds = TENSORS_TURN_S if stack.tensors else TURN_S
+                    figure = load(stack, process, url, callers, seconds, 0 if turn else WARM_UP_S)
+                    measured[stack.row, callers].append(figure)
+                    print(f"round {number + 1}, {stack.row}, {callers} callers: {figure}", flush=True)
+    text = "\n".join(report(measured, {row: typical(told) for row, told in alone.items()}, options.rounds))
     print(text)
     if not options.words:
         _, heading, others = DOCS.read_text(encoding="utf-8").partition(OTHERS)
         DOCS.write_text(text + heading + others, encoding="utf-8")
-
-
-def taking_turns(stacks: Sequence[Stack]) -> Iterator[tuple[Stack, int, Measured]]:
-    """Each of them with so many callers, and with more, TURNS times, all being up at once."""
-    with contextlib.ExitStack() as up:
-        started = [(stack, *up.enter_context(running(stack))) for stack in stacks]
-        for stack, _, url in started:
-            check(stack, url)
-        for callers, turn in product(CALLERS, range(TURNS)):
-            for stack, process, url in started:
-                yield stack, callers, load(stack, process, url, callers, TURN_S, 0 if turn else WARM_UP_S)
 
 
 @contextmanager
@@ -402,8 +404,9 @@ def report(measured: Mapping[tuple[str, int], list[Measured]], alone: dict[str, 
             reference = measured.get((f"{REFERENCE}, {stack.model}", callers))
             to_it = ratio(measured[stack.row, callers], reference) if reference else ""
             efficiency = ""
-            if bare and not stack.fixed:
-                efficiency = f"{(bare.cpu_us + alone[stack.model].limit_us) / told.cpu_us:.2f}"
+            beside = alone.get(ours(stack.model).row)
+            if bare and beside and not stack.fixed:
+                efficiency = f"{(bare.cpu_us + beside.limit_us) / told.cpu_us:.2f}"
             yield (
                 f"| {stack.row} | {told.requests_s:,.0f} | {to_it} | {told.p50_ms:.2f} | {told.p99_ms:.2f} | "
                 f"{told.cpu_us:.0f} | {efficiency} | {f'{told.failed:.0%}' if told.failed else ''} |"
@@ -415,7 +418,7 @@ def report(measured: Mapping[tuple[str, int], list[Measured]], alone: dict[str, 
         for callers in CALLERS:
             told = medians.get((stack.row, callers))
             if told and stack.tensors:
-                rate, best = told.requests_s * stack.tensors, PROCESSES * alone[stack.model].digits_s[stack.tensors]
+                rate, best = told.requests_s * stack.tensors, PROCESSES * alone[stack.row].digits_s[stack.tensors]
                 yield (
                     f"| {stack.model} | {callers} | {rate:,.0f} | {rate / best:.2f} | {told.p50_ms:.2f} | "
                     f"{told.p99_ms:.2f} |"
@@ -423,9 +426,12 @@ def report(measured: Mapping[tuple[str, int], list[Measured]], alone: dict[str, 
     yield from ("", f"## In process, one thread, in {PROCESSES} processes at once", "")
     yield f"| model | {' | '.join(f'digits/s in batches of {batch}' for batch in BATCHES)} | decode, µs | encode, µs |"
     yield f"| --- |{' ---: |' * (len(BATCHES) + 2)}"
-    for model, figures in alone.items():
+    for stack in STACKS:
+        if not stack.in_process or stack.tensors or stack.row not in alone:
+            continue
+        figures = alone[stack.row]
         rates = " | ".join(f"{rate:,.0f}" for rate in figures.digits_s.values())
-        yield f"| {model} | {rates} | {figures.decode_us:.0f} | {figures.encode_us:.0f} |"
+        yield f"| {stack.model} | {rates} | {figures.decode_us:.0f} | {figures.encode_us:.0f} |"
     yield ""
 
 

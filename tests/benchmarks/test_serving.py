@@ -18,7 +18,7 @@ def test_the_table_has_ratios_and_efficiencies() -> None:
         (ours.row, 16): [Measured(rate, 1.5, 2.5, cpu_us=800) for rate in (1500, 1000, 2000)],
         (by_hand.row, 16): [Measured(rate, 3, 4, cpu_us=700) for rate in (1500, 800, 1000)],
     }
-    alone = {"conv_dae": Alone({1: 2000, 8: 2500}, decode_us=30, encode_us=20)}
+    alone = {ours.row: Alone({1: 2000, 8: 2500}, decode_us=30, encode_us=20)}
     text = "\n".join(serving.report(measured, alone, rounds=3))
     # the median of 1500 / 1500, 1000 / 800 and 2000 / 1000; (40 + 30 + 400 + 20) / 800
     assert "| this service, conv_dae | 1,500 | 1.25 | 1.50 | 2.50 | 800 | 0.61 |  |" in text
