@@ -392,7 +392,8 @@ def report(measured: Mapping[tuple[str, int], list[Measured]], alone: dict[str, 
     yield f"CPUs ({platform.machine()}) that wrk shares, medians of {TURNS} turns in each of {rounds} rounds."
     yield "*CPU* is the time of all server processes per request. *Efficiency* is the least that a request could take"
     yield "(a fixed answer from bare Starlette, decode, run at its best batch size, encode) over what it took. The"
-    yield "machine is shared: read the ratios, not the figures. No stack logs its requests."
+    yield "machine is shared: read the ratios, not the figures. *To the bare handler* is the median of the turns' own"
+    yield "ratios, which the quotient of two medians need not be. No stack logs its requests."
     for callers in CALLERS:
         yield from ("", f"## {callers} caller{'s' if callers > 1 else ''}", "")
         yield "| stack | requests/s | to the bare handler | p50, ms | p99, ms | CPU, µs | efficiency | failed |"
