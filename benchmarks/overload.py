@@ -1,9 +1,9 @@
 """`python -m benchmarks.overload`: what becomes of the service when four times as much is asked of it as it can do.
 
 As many callers as keep it busy take turns with callers who together ask for four times that rate, whether they get
-answers or not. Tells the pictures a second of both, how soon a refusal comes, and the memory before and after. The service has
-one half of the CPUs and the callers the other, since in the world they would not take the service's. Needs wrk, Linux
-and two CPUs.
+answers or not. Tells the pictures a second of both, how soon a refusal comes, and the memory before and after. The
+service has one half of the CPUs and the callers the other, since in the world they would not take the service's. Needs
+wrk, Linux and two CPUs.
 """
 
 import argparse
