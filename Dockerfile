@@ -4,7 +4,7 @@ ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS service
 # A port above 1024, a user without a name or a home, and nothing written anywhere but to /tmp.
-ENV PYTHONPATH=/opt/packages \
+ENV PYTHONPATH=/srv/service:/opt/packages \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     DENOISE_HOST=0.0.0.0 \
@@ -16,7 +16,7 @@ USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"DENOISE_PORT\"]}/readyz', timeout=2)"]
-ENTRYPOINT ["python", "-m", "service"]
+ENTRYPOINT ["python", "-m", "denoise"]
 
 FROM ${BASE} AS packages-gpu
 COPY requirements/cuda.txt .

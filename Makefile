@@ -14,7 +14,7 @@ help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
 serve: $(SERVE)  ## serve the models in models/ on http://127.0.0.1:8000
-	@.venv/bin/python -m service
+	@.venv/bin/python -m denoise
 
 test: $(DEV)  ## format check, lint, types, all tests
 	.venv-dev/bin/ruff format --check .
@@ -53,4 +53,6 @@ pins: $(DEV)  ## renew the pinned versions in requirements/
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	if test $(@D) = .venv || test $(@D) = .venv-dev; then \
+	  $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .; fi
 	cp $< $@

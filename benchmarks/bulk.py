@@ -22,8 +22,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-from service import arrays, settings
-from service.denoiser import CPU, Denoiser
+from denoise import machine
+from denoise.bulk import arrays
+from denoise.inference.denoiser import CPU, Denoiser
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--broken", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=1.0, help="that a run over an array takes, about")
-    parser.add_argument("--jobs", type=int, default=settings.cpus())
+    parser.add_argument("--jobs", type=int, default=machine.cpus())
     parser.add_argument("--only-make", type=Path, help="make the folder there, and no more")
     options = parser.parse_args(arguments)
     content = gzip.decompress((ROOT / "tests" / "mnist" / "t10k-images-idx3-ubyte.gz").read_bytes())
@@ -88,7 +89,7 @@ def make(folder: Path, digits: Bytes, pictures: int, broken: int) -> None:
 
 def over_folder(scans: Path, clean: Path, jobs: int) -> str:
     """The last words of `denoise` over the folder, its start included."""
-    command = [sys.executable, "-m", "service", str(scans), "-o", str(clean), "--jobs", str(jobs)]
+    command = [sys.executable, "-m", "denoise", str(scans), "-o", str(clean), "--jobs", str(jobs)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     ended = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
     return ended.stderr.partition("\n")[0]

@@ -20,7 +20,7 @@ import psutil
 from numpy.typing import NDArray
 
 from benchmarks import serving
-from service.settings import Settings
+from denoise.settings import Settings
 
 DOCS = serving.ROOT / "docs" / "scaling.md"
 TOLD = "\n## What a picture costs\n"  # from here on the page is written by this script

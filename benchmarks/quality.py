@@ -21,8 +21,9 @@ import numpy as np
 from benchmarks import classical, figures, sheet
 from benchmarks.classical import METHODS
 from benchmarks.figures import CLEAN, INPUT, Figure
-from service import denoiser, framing, tiling
-from service.denoiser import Denoiser, Pixels
+from denoise.inference import denoiser, tiling
+from denoise.inference.denoiser import Denoiser
+from denoise.pictures import Pixels, framing
 from training import noise, pages, score
 
 ROOT = Path(__file__).resolve().parent.parent

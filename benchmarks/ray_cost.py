@@ -1,6 +1,6 @@
 """`python -m benchmarks.ray_cost`: what Ray Serve costs a request, beside the service by itself.
 
-The same app, in one process (`python -m service`) and in one replica of Ray Serve's on a cluster of this machine alone,
+The same app, in one process (`python -m denoise`) and in one replica of Ray Serve's on a cluster of this machine alone,
 answers the same 28×28 PNG. They take turns, a round each, with 1 and with 16 callers, and medians are told. Writes the
 table in docs/ray.md. Needs wrk and the extra `ray`.
 """
@@ -32,7 +32,7 @@ def stacks() -> list[Stack]:
     quiet = {"DENOISE_PORT": "PORT", "DENOISE_LOG_REQUESTS": "false", "DENOISE_WORKERS": "1", "DENOISE_THREADS": "1"}
     path = f"/denoise?model={MODEL}"
     return [
-        Stack(ALONE, MODEL, (sys.executable, "-m", "service"), path=path, environment=quiet),
+        Stack(ALONE, MODEL, (sys.executable, "-m", "denoise"), path=path, environment=quiet),
         Stack(BY_RAY, MODEL, (sys.executable, "-m", "benchmarks.ray_cost", "--serve"), path=path, environment=quiet),
     ]
 
@@ -79,7 +79,7 @@ def serve() -> None:
     import ray  # noqa: PLC0415  # the other stack measures without it
     from ray import serve as ray_serve  # noqa: PLC0415
 
-    from service.replicas import Replica  # noqa: PLC0415
+    from denoise.server.ray_serve import Replica  # noqa: PLC0415
 
     ray.init(
         "local",

@@ -35,8 +35,8 @@ import numpy as np
 import psutil
 
 from benchmarks.stacks import work
-from service.denoiser import CPU, Denoiser
-from service.settings import cpus
+from denoise.inference.denoiser import CPU, Denoiser
+from denoise.machine import cpus
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "tests" / "digits" / "noisy_7.png"
@@ -116,7 +116,7 @@ def of_tensors(model: str) -> Stack:
 def ours(model: str, form: bool = False) -> Stack:
     """The service itself."""
     name = f"{OURS}{', form' if form else ''}"
-    command = (sys.executable, "-m", "service")
+    command = (sys.executable, "-m", "denoise")
     quiet = {"DENOISE_PORT": "PORT", "DENOISE_LOG_REQUESTS": "false", "DENOISE_WORKERS": "2"}
     return Stack(name, model, command, form, f"/denoise?model={model}", quiet)
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Plot
 
 from benchmarks.classical import METHODS
 from benchmarks.figures import CLEAN, DOCS, INPUT, Figure
-from service.denoiser import Pixels
+from denoise.pictures import Pixels
 from training import noise
 
 DIGITS = "digits of 28×28 px"

@@ -20,7 +20,7 @@ def service(before: Sequence[str] = (), **settings: str) -> Iterator[tuple[psuti
 
     Ends this process when it does not start.
     """
-    command = [*before, sys.executable, "-m", "service"]
+    command = [*before, sys.executable, "-m", "denoise"]
     environment = os.environ | {"DENOISE_PORT": "0", "DENOISE_LOG_REQUESTS": "false"} | settings
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from playwright.sync_api import Browser, sync_playwright
 
-from service.app import create_app
-from service.settings import Settings
+from denoise.settings import Settings
+from denoise.web.app import create_app
 
 Pixels = NDArray[np.float32]
 
@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MNIST = ROOT / "tests" / "mnist"
 NOISY_7 = ROOT / "tests" / "digits" / "noisy_7.png"
 CLEAN_7 = ROOT / "tests" / "digits" / "clean_7.png"
+os.environ["PYTHONPATH"] = str(ROOT / "service")  # every process that a test starts runs this checkout
 START_S = 60
 # Ray looks at these when it is imported: it tells its makers nothing, and listens on loopback alone.
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -154,7 +155,6 @@ def ray_cluster() -> Iterator[RayCluster]:
     """A real Ray cluster; it ends with the module, since it takes its share of the CPUs from other tests."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        os.environ["PYTHONPATH"] = str(ROOT)  # its processes find `service`
         cluster = RayCluster()
     yield cluster
     with warnings.catch_warnings():
@@ -163,14 +163,14 @@ def ray_cluster() -> Iterator[RayCluster]:
 
 
 class Server:
-    """`python -m service` on a free port of its own, as a process."""
+    """`python -m denoise` on a free port of its own, as a process."""
 
     def __init__(self, *before: str, **environment: str) -> None:
         """`before` is a command that runs what follows it."""
         # A pipe that nobody reads would fill and stop the server.
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in ended()
         self.process = subprocess.Popen(
-            [*before, sys.executable, "-m", "service"],
+            [*before, sys.executable, "-m", "denoise"],
             cwd=ROOT,
             env=os.environ | {"DENOISE_PORT": "0"} | environment,
             stdout=subprocess.PIPE,

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from service.settings import Settings
+from denoise.settings import Settings
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ import yaml
 from grafana_foundation_sdk.cog import encoder, plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from service.metrics import REGISTRY
+from denoise.metrics import REGISTRY
 from tests.conftest import ROOT, Server
 
 DEPLOY = ROOT / "deploy"

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from service import settings
-from service.errors import SetupError
-from service.server import SHUTDOWN_S
-from service.settings import Settings
+from denoise import settings
+from denoise.errors import SetupError
+from denoise.server.process import SHUTDOWN_S
+from denoise.settings import Settings
 from tests.conftest import ROOT
 
 OVERLAYS = ("cpu", "gpu")

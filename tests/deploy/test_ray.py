@@ -13,7 +13,7 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from service.metrics import COUNTED_EVERY_S
+from denoise.metrics import COUNTED_EVERY_S
 from tests.conftest import NOISY_7, ROOT, START_S, RayCluster
 from tests.deploy.test_compose import PNG, free_ports
 

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from service import denoiser
+from denoise.inference import denoiser
 from training import noise
 from training.__main__ import main
 

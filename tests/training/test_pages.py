@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service import strokes
+from denoise.pictures import strokes
 from tests.conftest import Pixels
 from training import pages
 

@@ -1,0 +1,255 @@
+"""Many waiting pictures, one run: takes whatever waits, and never waits for more.
+
+It all happens on the thread of the event loop. One turn of the loop reads what every connection has brought; the
+pictures of it are run together when all of them have been prepared, and their answers go out in the next turn. For
+small pictures that is cheaper than any thread: handing one over costs more than most of them take to run. A run empties
+the processor's caches, so what comes before and after it is cheaper for many pictures together; yet it takes about
+TURN_S at most, so that new requests are looked at, and refused in time where there are too many.
+"""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from denoise import metrics
+from denoise.errors import Busy, Late
+from denoise.inference.denoiser import Denoiser
+from denoise.pictures import Pixels
+
+SIZES = (64, 32, 16, 8, 4, 2, 1)  # pictures in a run: few, since a runtime keeps memory and plans for each
+TURN_S = 0.02
+FIRST_GUESS_S = 2e-6  # per pixel, until a run has been timed
+INERTIA = 0.8  # of the time per picture, from run to run
+
+
+class Ran(NamedTuple):
+    """What became of pictures."""
+
+    pixels: Pixels  # [count, height, width], 0 … 1
+    code: Pixels | None  # [count, ...]
+    waited_s: float  # the first of them
+    run_s: float  # of all runs that they were in
+    batch: int  # pictures in the largest of these
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Pictures of one caller."""
+
+    pixels: Pixels  # [count, height, width]
+    answer: "asyncio.Future[Ran]"
+    since: float
+    taken: int = 0  # of them, into runs
+    ran: list[Ran] = field(default_factory=list)  # what became of these
+
+    @property
+    def left(self) -> int:
+        return len(self.pixels) - self.taken
+
+
+class _Part(NamedTuple):
+    """Some of them, in a run."""
+
+    of: _Waiting
+    pixels: Pixels
+
+
+@dataclass
+class _Line:
+    """Pictures of one size that wait for one model."""
+
+    model: Denoiser
+    seconds: float  # per picture
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    pictures: int = 0  # of them
+
+
+class Batcher:
+    """Runs small pictures in batches. Belongs to one event loop."""
+
+    def __init__(self, deadline_s: float) -> None:
+        """Pictures that have waited longer than `deadline_s` are not run any more."""
+        self.deadline_s = deadline_s
+        self._lines: dict[tuple[Denoiser, tuple[int, ...]], _Line] = {}
+        self._busy: dict[tuple[Denoiser, tuple[int, ...]], _Line] = {}  # those in which something waits
+        self._scheduled = False
+
+    def run(self, model: Denoiser, pixels: Pixels) -> "asyncio.Future[Ran]":
+        """What `model` makes of pictures `[count, height, width]`; those of a cancelled future are left out.
+
+        The future raises Late when the deadline passed first.
+        """
+        loop = asyncio.get_running_loop()
+        key = model, pixels.shape[1:]
+        line = self._lines.get(key)
+        if line is None:
+            line = self._lines[key] = _Line(model, FIRST_GUESS_S * pixels[0].size)
+        self._busy[key] = line
+        answer: asyncio.Future[Ran] = loop.create_future()
+        line.waiting.append(_Waiting(pixels, answer, time.perf_counter()))
+        line.pictures += len(pixels)
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._turn, loop)
+        return answer
+
+    def run_alone(self, model: Denoiser, pixels: Pixels) -> Ran:
+        """The same at once, for what no other is beside: it need not wait for a turn of the loop."""
+        start = time.perf_counter()
+        restored = model(pixels[..., np.newaxis])
+        spent = time.perf_counter() - start
+        metrics.ran(model.name, len(pixels))
+        return Ran(restored.pixels[..., 0], restored.code, 0, spent, len(pixels))
+
+    def expected_wait_s(self) -> float:
+        """How long a picture that comes now will wait, about."""
+        return sum(line.pictures * line.seconds for line in self._busy.values())
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        key, line = min(self._busy.items(), key=lambda item: item[1].waiting[0].since)
+        try:
+            if batch := self._batch(line):
+                _run(line, batch)
+        finally:
+            if not line.waiting:
+                del self._busy[key]
+            self._scheduled = bool(self._busy)
+            if self._scheduled:
+                loop.call_soon(self._turn, loop)
+        metrics.waiting("small", sum(line.pictures for line in self._busy.values()))
+
+    def _batch(self, line: _Line) -> list[_Part]:
+        """The next pictures of a line, as many as fit into a turn."""
+        fitting = min(SIZES[0], max(1.0, TURN_S / line.seconds))
+        late = time.perf_counter() - self.deadline_s
+        first: list[_Waiting] = []
+        count = 0
+        while line.waiting and count < fitting:
+            waiting = line.waiting.popleft()
+            line.pictures -= waiting.left
+            if waiting.answer.done():  # its caller has gone
+                continue
+            if waiting.since < late:
+                waiting.answer.set_exception(Late(f"The picture waited for {self.deadline_s:g} s without its turn."))
+                continue
+            first.append(waiting)
+            count += waiting.left
+        size = next((size for size in SIZES if size <= min(fitting, count)), 0)
+        batch = []
+        for waiting in first:
+            part = _Part(waiting, waiting.pixels[waiting.taken : waiting.taken + size])
+            if size:
+                batch.append(part)
+            waiting.taken += len(part.pixels)
+            size -= len(part.pixels)
+        for waiting in reversed(first):
+            if waiting.left:
+                line.waiting.appendleft(waiting)
+                line.pictures += waiting.left
+        return batch
+
+
+def _run(line: _Line, batch: list[_Part]) -> None:
+    start = time.perf_counter()
+    pixels = batch[0].pixels if len(batch) == 1 else np.concatenate([part.pixels for part in batch])
+    try:
+        restored = line.model(pixels[..., np.newaxis])
+    except Exception as error:  # whatever a runtime raises goes to the pictures that it is about
+        if len(batch) > 1:
+            for part in batch:
+                _run(line, [part])
+        elif not batch[0].of.answer.done():
+            batch[0].of.answer.set_exception(error)
+        return
+    spent = time.perf_counter() - start
+    begin = 0
+    for waiting, mine in batch:
+        own = slice(begin, begin + len(mine))
+        begin = own.stop
+        code = None if restored.code is None else restored.code[own]
+        waited = start - waiting.since
+        waiting.ran.append(Ran(restored.pixels[own, ..., 0], code, waited, spent, len(pixels)))
+        if sum(len(ran.pixels) for ran in waiting.ran) == len(waiting.pixels):
+            waiting.answer.set_result(_joined(waiting.ran))
+    line.seconds = INERTIA * line.seconds + (1 - INERTIA) * spent / len(pixels)
+    metrics.ran(line.model.name, len(pixels))
+
+
+def _joined(ran: list[Ran]) -> Ran:
+    """What became of pictures that were in several runs."""
+    if len(ran) == 1:
+        return ran[0]
+    codes = [one.code for one in ran if one.code is not None]
+    return Ran(
+        np.concatenate([one.pixels for one in ran]),
+        np.concatenate(codes) if codes else None,
+        ran[0].waited_s,
+        sum(one.run_s for one in ran),
+        max(one.batch for one in ran),
+    )
+
+
+class Gate:
+    """Lets so much in at a time, and no more."""
+
+    def __init__(self, most: int, what: str) -> None:
+        """At most `most`; `what` says in words of what."""
+        self.most, self.what = most, what
+        self.inside = 0
+        self._expected = 0  # that are not inside yet, but will ask at the next turn of the loop
+
+    @property
+    def far_from_full(self) -> bool:
+        """Whether it takes many more until there is no room."""
+        return 2 * self.inside < self.most
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for one more."""
+        return self.inside + self._expected >= self.most
+
+    @property
+    def sentence(self) -> str:
+        """What is told to those who are not let in."""
+        return f"{self.inside + self._expected:,} {self.what} are being worked on; the limit is {self.most:,}."
+
+    def expect(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One more comes, which is let in at the next turn of the loop."""
+        if not self._expected:
+            loop.call_soon(self._forget)
+        self._expected += 1
+
+    def _forget(self) -> None:
+        self._expected = 0
+
+    def check(self, count: int = 1) -> None:
+        """Raises Busy when there is no room for so many; who is alone always has room."""
+        if count and self.inside and self.inside + count > self.most:
+            raise Busy(self.sentence)
+
+    def admit(self, count: int = 1) -> "_Inside":
+        """A context in which so many count. Raises Busy when there is no room for them."""
+        self.check(count)
+        return _Inside(self, count)
+
+
+@dataclass(slots=True)
+class _Inside:
+    gate: Gate
+    much: int
+
+    def __enter__(self) -> "_Inside":
+        self.gate.inside += self.much
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.gate.inside -= self.much
+
+    def shrink(self, much: int) -> None:
+        """It turned out to be no more than this."""
+        self.gate.inside += much - self.much
+        self.much = much

@@ -1,0 +1,38 @@
+"""What this machine gives a process: CPUs and memory, as its affinity and its container's limits allow."""
+
+import contextlib
+import os
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+MEMORY_LIMITS = (CGROUP / "memory.max", CGROUP / "memory" / "memory.limit_in_bytes")
+NO_LIMIT = 1 << 60  # bytes: control groups tell of none by a number as large
+
+
+def cpus() -> int:
+    """How many CPUs this process may use: its affinity, and the quota of the container (cgroup v2 or v1) it is in."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(count, int(_quota(CGROUP) or count)))
+
+
+def _quota(cgroup: Path) -> float | None:
+    """CPUs that the control group at `cgroup` allows; None when it sets no limit."""
+    with contextlib.suppress(OSError, ValueError):  # no such file, or `max`: no limit of this kind
+        quota, period = (cgroup / "cpu.max").read_text().split()
+        return int(quota) / int(period)
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = ((cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return int(quota) / int(period) if int(quota) > 0 else None
+    return None
+
+
+def memory() -> str:
+    """In words, how much memory this process may use: the limit of its control group, or all there is."""
+    for path in MEMORY_LIMITS:
+        if path.is_file() and (limit := path.read_text().strip()).isdigit() and int(limit) < NO_LIMIT:
+            return f"{int(limit) / 2**30:.1f} GiB, by the container's limit"
+    lines = Path("/proc/meminfo")
+    if lines.is_file():
+        total = next(line.split()[1] for line in lines.read_text().splitlines() if line.startswith("MemTotal"))
+        return f"{int(total) / 2**20:.1f} GiB, no limit"
+    return "not known"

@@ -1,0 +1,1 @@
+"""What carries the app: processes, workers, the limits of a connection, whole answers, and Ray Serve."""

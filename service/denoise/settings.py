@@ -1,0 +1,105 @@
+"""Everything an operator can set, each by an environment variable: DENOISE_ and the field's name in capitals."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from denoise.errors import SetupError
+from denoise.logs import Form
+
+Device = Literal["auto", "cuda", "cpu"]
+INSTALLED = Path(__file__).resolve().parent / "models"  # where pip lays them; in a clone they are one folder up
+
+
+class Settings(BaseSettings):
+    """What the service reads from its environment at start; README.md has the same rows."""
+
+    model_config = SettingsConfigDict(env_prefix="DENOISE_", env_ignore_empty=True, frozen=True)
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    models: Path = Field(
+        INSTALLED if INSTALLED.is_dir() else INSTALLED.parent.parent.parent / "models",
+        description="folder whose .onnx files are served",
+    )
+    default_model: str | None = Field(
+        None, description="model of `/denoise` when a request names none; unset: the one with the best PSNR"
+    )
+    device: Device = Field(
+        "auto",
+        description="`cuda` insists on a GPU, `cpu` uses none, `auto` takes a GPU when the models really run on it",
+    )
+    workers: PositiveInt | None = Field(
+        None,
+        description="processes that answer requests; unset: one per CPU that the machine or the container's limit "
+        "gives, but at most four on a GPU",
+    )
+    threads: PositiveInt | None = Field(
+        None, description="threads of a process that work on one large picture; unset: as many as CPUs"
+    )
+    max_body_bytes: PositiveInt = Field(8 * 1024 * 1024, description="largest request body, in bytes")
+    max_pixels: PositiveInt = Field(16_000_000, description="largest picture, in pixels (width times height)")
+    max_files: PositiveInt = Field(64, description="pictures in one request: files of a form, or of a zip")
+    max_unpacked_bytes: PositiveInt = Field(
+        64 * 1024 * 1024, description="largest sum of the files in a zip, unpacked, in bytes"
+    )
+    queue: PositiveInt = Field(1024, description="pictures that a process works on or lets wait; more get a 429")
+    queue_bytes: PositiveInt = Field(
+        128 * 1024 * 1024, description="bytes of large bodies that a process holds at a time; more get a 429"
+    )
+    deadline_seconds: PositiveFloat = Field(
+        30.0, allow_inf_nan=False, description="longest time that a picture waits for its turn; then it gets a 504"
+    )
+    upload_seconds: PositiveFloat = Field(
+        30.0, allow_inf_nan=False, description="longest time that a body may take to arrive; then it gets a 408"
+    )
+    idle_seconds: PositiveFloat = Field(
+        60.0, allow_inf_nan=False, description="longest time that a connection may be silent, or take over its headers"
+    )
+    max_header_bytes: PositiveInt = Field(65_536, description="largest headers of a request, in bytes; then a 431")
+    max_connections: PositiveInt = Field(1000, description="connections that a process holds; more get a 503")
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="keys, separated by commas, one of which every POST must bear; unset: none is needed"
+    )
+    ui: bool = Field(True, description="whether `/` is the playground; if not, it leads to `/docs`")
+    log: Form = Field("console", description="form of the log on standard error: `console` or `json`")
+    log_requests: bool = Field(True, description="whether each request is a line in it")
+    drain_seconds: NonNegativeFloat = Field(
+        5.0,
+        allow_inf_nan=False,
+        description="time between SIGTERM, when `/readyz` turns 503, and the end of taking requests",
+    )
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        return tuple(key.strip() for key in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _sendable(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        told = [key.get_secret_value() for key in keys]
+        if not all(key and key.isascii() and key.isprintable() for key in told):
+            raise ValueError("a key is made of printable ASCII characters, at least one")
+        return keys
+
+
+def read() -> Settings:
+    """The settings from the environment. Raises SetupError that names the first variable that does not fit."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = "_".join(("DENOISE", *(str(part).upper() for part in first["loc"])))
+        value = "" if first["loc"] == ("api_keys",) else f"={first['input']}"  # a secret stays one
+        raise SetupError(f"{variable}{value} cannot be used: {first['msg']}.") from None

@@ -1,0 +1,84 @@
+"""What the image routes answer: JSON as models, and which kind a caller likes best."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import mimeparse
+from fastapi import Request
+from pydantic import BaseModel, Field
+
+from denoise.errors import NotAcceptable
+from denoise.pictures import images
+from denoise.web.bodies import JSON, LONGEST_KEPT, ZIP
+from denoise.web.problems import Problem
+
+KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp"}
+OF_ONE = (JSON, "image/webp", "image/png")  # of equally welcome ones the last is taken
+OF_SEVERAL = (JSON, "image/webp", "image/png", ZIP)  # a kind of picture means a zip of them
+PROBLEMS = "problems.json"  # in a zip
+
+
+class Psnr(BaseModel):
+    """Peak signal-to-noise ratios, in dB."""
+
+    before: float = Field(description="of the picture with its noise")
+    after: float = Field(description="of the answer")
+
+
+class Answer(BaseModel):
+    """The JSON form of an answer."""
+
+    model: str
+    provider: str = Field(description="where the model ran")
+    width: int
+    height: int
+    inverted: bool = Field(description="whether the picture was found, or said, to be dark ink on light paper")
+    image: str = Field(description="base64 of a PNG")
+    code: list[Any] | None = Field(description="the hidden code, in its own shape, of models that have one")
+    uncertainty: float = Field(description="0 (sure) … 1: ranks answers by their error")
+    psnr: Psnr | None = Field(None, description="with `noise` only: how near to the picture as it was sent")
+    timing_ms: dict[str, float] = Field(description="decode, queue, infer, encode")
+
+    def fields(self) -> dict[str, Any]:
+        """As they are told: `psnr` only where there is one."""
+        return self.model_dump(exclude=None if self.psnr else {"psnr"})
+
+
+class Restored(Answer):
+    """One of several answers."""
+
+    filename: str
+
+
+class Failed(BaseModel):
+    """One of several files that could not be answered."""
+
+    filename: str
+    problem: Problem
+
+
+class Batch(BaseModel):
+    """The JSON form of several answers, in the order of the files."""
+
+    results: list[Restored | Failed]
+
+
+def accepted(request: Request, choices: Sequence[str]) -> str:
+    """Which of the choices the caller likes best. Raises NotAcceptable."""
+    accept = [str(value, "latin-1") for name, value in request.scope["headers"] if name == b"accept"]
+    if not accept:
+        return choices[-1]
+    told = ",".join(accept).lower()
+    return (_best if len(told) <= LONGEST_KEPT else _best.__wrapped__)(told, tuple(choices))
+
+
+@lru_cache
+def _best(accept: str, choices: tuple[str, ...]) -> str:
+    try:
+        best = mimeparse.best_match(choices, accept or "*/*")
+    except mimeparse.MimeTypeParseException:
+        best = None
+    if not best:
+        raise NotAcceptable(f"Accept: {accept[:100]} leaves nothing; there are {', '.join(reversed(choices))}.")
+    return str(best)

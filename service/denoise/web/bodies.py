@@ -1,0 +1,247 @@
+"""What is in a request: the bytes of one image and the parameters, whichever form the body has."""
+
+import base64
+import binascii
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, Literal, NamedTuple
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from denoise.errors import BadParameter, BrokenBody, TooLarge, UnsupportedKind
+from denoise.settings import Settings
+from denoise.web import archives
+from denoise.web.archives import File
+
+JSON = "application/json"
+MULTIPART = "multipart/form-data"
+ZIP = "application/zip"
+ZIPS = (ZIP, "application/x-zip-compressed")
+SMALL_JSON = 64 * 1024  # bytes: larger ones take a while
+LONGEST_KEPT = 500  # characters of a query or a header that what was made of it is kept for
+
+
+class Parameters(BaseModel):
+    """How a picture is to be worked on: query parameters, or `parameters` in a JSON body."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str | None = Field(
+        None, examples=["conv_dae"], description="A name that `/models` lists; else the route's default."
+    )
+    size: Literal["input", "native"] = Field(
+        "input",
+        examples=["input"],
+        description="`input`: the answer has the picture's width and height; `native`: the model's own.",
+    )
+    invert: Literal["auto", "true", "false"] = Field(
+        "auto",
+        examples=["auto"],
+        description="The models see light ink on black. `true`: the picture is dark ink on light paper, is turned over "
+        "for the model and turned back in the answer; `false`: it is not; `auto`: found out.",
+    )
+
+    layout: Literal["single", "strip"] = Field(
+        "single",
+        examples=["single"],
+        description="`strip`: one captioned picture of what was sent, what the model saw, its hidden code where it has "
+        "one, the answer and the difference.",
+    )
+    noise: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        examples=[0.5],
+        description="Factor of the Gaussian noise that is laid over the picture first, to see the model work.",
+    )
+    seed: NonNegativeInt | None = Field(None, examples=[7], description="Makes `noise` the same every time.")
+
+    @field_validator("invert", mode="before")
+    @classmethod
+    def _as_in_a_query(cls, value: object) -> object:
+        return str(value).lower() if isinstance(value, bool) else value
+
+
+class JsonBody(BaseModel):
+    """The JSON form of a request, as huggingface_hub's InferenceClient sends it."""
+
+    inputs: str = Field(description="The image's bytes in base64, or as a `data:` URI.")
+    parameters: dict[str, Any] = Field({}, description="The query parameters; these here win.")
+
+
+def parsed(query: bytes) -> Parameters:
+    """The parameters in a query string. Raises BadParameter when one is outside its choices."""
+    return _parsed(query) if len(query) <= LONGEST_KEPT else _parsed.__wrapped__(query)
+
+
+@lru_cache
+def _parsed(query: bytes) -> Parameters:
+    fields = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    return _parameters(Parameters(), fields) if fields else Parameters()
+
+
+def header(request: Request, name: bytes) -> str:
+    """A header's value, "" where there is none: Starlette's own way there takes several times as long."""
+    for sent, value in request.scope["headers"]:
+        if sent == name:
+            return str(value, "latin-1")
+    return ""
+
+
+def announced(request: Request, limit: int) -> int:
+    """The bytes that a request's body will have: as it says, or `limit` when it says nothing of use.
+
+    Raises TooLarge when it says more than that; nothing has been read then.
+    """
+    declared = header(request, b"content-length")
+    if not declared.isdigit():
+        return limit
+    if int(declared) > limit:
+        raise TooLarge(f"The body has {declared} bytes; at most {limit:,} bytes are taken.")
+    return int(declared)
+
+
+class Sent(NamedTuple):
+    """What was sent."""
+
+    files: Sequence[File]  # one, unless there are several
+    several: bool  # or a zip of one
+    size: int  # bytes that are held until all is done
+    parameters: Parameters
+
+
+async def read(request: Request, parameters: Parameters, settings: Settings) -> Sent:
+    """The files in a request's body, and the query's parameters with the body's own.
+
+    Raises:
+        TooLarge: there are more bytes, or files, than the settings allow.
+        UnsupportedKind: its Content-Type is none that is taken.
+        BrokenBody: it is empty, or is not what its Content-Type says.
+        BadParameter: a parameter in it is outside its choices.
+    """
+    body = await whole(request, settings.max_body_bytes)
+    content_type = header(request, b"content-type")
+    kind = content_type.partition(";")[0].strip().lower()
+    contents = [("", body)]
+    if kind == MULTIPART:
+        contents, parameters = await _uploaded(request, body, parameters, settings.max_files)
+    elif kind == JSON:
+        content, parameters = (
+            _from_json(body, parameters)
+            if len(body) < SMALL_JSON
+            else await run_in_threadpool(_from_json, body, parameters)
+        )
+        contents = [("", content)]
+    elif kind and not kind.startswith("image/") and kind not in ("application/octet-stream", *ZIPS):
+        raise UnsupportedKind(
+            f"Content-Type {kind} is not taken; image/*, application/octet-stream, {ZIP}, {MULTIPART} and {JSON} are. "
+            "(With curl and --data-binary, add -H 'Content-Type: image/png'.)"
+        )
+    files = [File(name, len(content), partial(bytes, content)) for name, content in contents]
+    several = len(files) > 1
+    if not several and archives.is_archive(contents[0][1]):
+        most = settings.max_files, settings.max_unpacked_bytes
+        files, several = await run_in_threadpool(archives.files, contents[0][1], *most), True
+    return Sent(files, several, sum(len(content) for _, content in contents), parameters)
+
+
+async def whole(request: Request, limit: int) -> bytes:
+    """The request's body, never more than `limit` bytes of it."""
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"The body has too many bytes; at most {limit:,} bytes are taken.")
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    if not size:
+        raise BrokenBody("The request has no body; it must be an image, a form with a file, or JSON.")
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _uploaded(
+    request: Request, body: bytes, parameters: Parameters, most_files: int
+) -> tuple[list[tuple[str, bytes]], Parameters]:
+    """The files of a form, with their names, and the parameters with the form's own."""
+
+    async def stream() -> AsyncGenerator[bytes]:
+        yield body
+
+    try:
+        form = await MultiPartParser(request.headers, stream(), max_files=most_files).parse()
+    except MultiPartException as error:
+        if "Too many files" in error.message:
+            raise TooLarge(f"The form has too many files; at most {most_files:,} are taken.") from None
+        raise BrokenBody(f"The form cannot be read: {error}") from None
+    except UnicodeError as error:  # from a charset that decodes nothing
+        raise BrokenBody(f"The form cannot be read: {error}") from None
+    files = form.getlist("file")
+    try:
+        contents = [(_name(file), await file.read()) for file in files if isinstance(file, UploadFile)]
+        if not contents or len(contents) < len(files):
+            raise BrokenBody("The form has no file in a part named 'file' (with curl: -F file=@picture.png).")
+        if len(contents) == 1 and not contents[0][1]:
+            raise BrokenBody("The file is empty.")
+        fields = {name: value for name, value in form.items() if name in Parameters.model_fields}
+        return contents, _parameters(parameters, fields)
+    finally:
+        await form.close()
+
+
+def _name(file: UploadFile) -> str:
+    return (file.filename or "").encode(errors="replace").decode()  # some charsets leave halves of characters
+
+
+def _from_json(body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
+    try:
+        parsed = JsonBody.model_validate(json.loads(body))
+    except ValidationError as error:
+        raise BadParameter(sentences(error.errors())) from None
+    except (ValueError, RecursionError) as error:
+        raise BrokenBody(f"The JSON cannot be read: {error}.") from None
+    encoded = parsed.inputs
+    if encoded.startswith("data:"):
+        encoded = encoded.partition(";base64,")[2]
+    if not encoded:
+        raise BrokenBody("`inputs` is empty, or a data: URI without base64.")
+    try:
+        content = base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BrokenBody(
+            f"`inputs` is no base64 and no base64 data: URI (no picture is fetched from a URL): {error}."
+        ) from None
+    return content, _parameters(parameters, parsed.parameters)
+
+
+def _parameters(parameters: Parameters, others: Mapping[str, Any]) -> Parameters:
+    """The query's parameters and those that came in the body, which win."""
+    try:
+        return Parameters.model_validate(parameters.model_dump() | dict(others))
+    except ValidationError as error:
+        raise BadParameter(sentences(error.errors())) from None
+
+
+def sentences(errors: Any) -> str:
+    """Pydantic's errors as sentences that name the parameter and the value sent."""
+    return " ".join(_sentence(error) for error in errors)
+
+
+def _sentence(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"] if part != "query") or "The JSON"
+    value = error["input"]
+    sent = f"={str(value)[:100]}" if isinstance(value, str | int | float) else ""  # not megabytes of structure
+    return f"{name}{sent}: {error['msg']}."

@@ -1,0 +1,281 @@
+"""The Open Inference Protocol (KServe's and Triton's v2, over HTTP): tensors in, tensors out, for standard clients.
+
+Same models, same batches, same limits as the image routes. Requests are read by hand: standard clients send no
+Content-Type.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from denoise import __version__, metrics
+from denoise.errors import BadTensor, UnknownModel
+from denoise.inference import tiling
+from denoise.inference.batching import SIZES
+from denoise.inference.denoiser import Denoiser, Tensor
+from denoise.metrics import Stages
+from denoise.pictures import SMALL_PICTURE
+from denoise.web import bodies, tensors
+from denoise.web.state import SMALL_BODY, Service
+from denoise.web.tensors import Inference
+
+VERSION = "1"
+PLATFORM = "onnx_onnxv1"
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
+SMALL_TENSOR = 512 * 1024  # bytes: up to here raw ones are read, and written, sooner than handed to a thread
+JSON_LENGTH = "Inference-Header-Content-Length"  # of what stands before the tensors
+NANOSECONDS = 1_000_000_000
+STATISTICS = {"queue": "queue", "decode": "compute_input", "infer": "compute_infer", "encode": "compute_output"}
+UNAVAILABLE = 503
+UNKNOWN = "No model has that name, or not that version."
+
+api = APIRouter(tags=["open inference protocol"])
+
+Route = Callable[[Any], Any]
+
+
+class Failure(BaseModel):
+    """What went wrong, as the protocol has it."""
+
+    error: str = Field(description="a sentence with the offending value and the limit in it")
+
+
+def _errors(descriptions: dict[int | str, str]) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Failure, "description": description} for status, description in descriptions.items()}
+
+
+def _of_model(what: str, summary: str) -> Route:
+    """A GET route below a model's name, with and without its version."""
+
+    def added(endpoint: Any) -> Any:
+        api.get(f"/v2/models/{{name}}/versions/{{version}}{what}", include_in_schema=False)(endpoint)
+        return api.get(f"/v2/models/{{name}}{what}", summary=summary, responses=_errors({404: UNKNOWN}))(endpoint)
+
+    return added
+
+
+@api.get("/v2", summary="The server")
+async def server() -> dict[str, Any]:
+    """Its name, its version, and the extensions of the protocol that it keeps."""
+    return {"name": "denoise", "version": __version__, "extensions": EXTENSIONS}
+
+
+@api.get("/v2/health/live", summary="Is the process alive?")
+async def live() -> dict[str, bool]:
+    """200 while the process can answer, as `/livez`."""
+    return {"live": True}
+
+
+@api.get("/v2/health/ready", summary="Should it get requests?", responses={UNAVAILABLE: {"description": "Not now."}})
+async def ready(request: Request) -> Response:
+    """200 when all models are ready, 503 while draining, as `/readyz`."""
+    draining = request.app.state.service.draining
+    return JSONResponse({"live": True, "ready": not draining}, UNAVAILABLE if draining else 200)
+
+
+@api.get("/v2/models", summary="The models' names")
+async def models(request: Request) -> dict[str, list[str]]:
+    """Of all that are served."""
+    return {"models": list(request.app.state.service.denoisers)}
+
+
+@api.post("/v2/repository/index", summary="The models and their state")
+async def index(request: Request) -> list[dict[str, str]]:
+    """Whatever is served is ready."""
+    names = request.app.state.service.denoisers
+    return [{"name": name, "version": VERSION, "state": "READY", "reason": ""} for name in names]
+
+
+@api.get("/v2/models/stats", summary="What all models have done")
+async def all_statistics(request: Request) -> dict[str, Any]:
+    """Triton's statistics, summed over all worker processes; those of a model, for all."""
+    return {"model_stats": [_statistics(model) for model in request.app.state.service.denoisers.values()]}
+
+
+@_of_model("", "A model's tensors")
+async def metadata(request: Request, name: str) -> dict[str, Any]:
+    """Name, data type and shape of what it takes and gives; -1 stands for any length."""
+    model = _model(request, name)
+    return {
+        "name": name,
+        "versions": [VERSION],
+        "platform": PLATFORM,
+        "inputs": [{"name": tensor.name, "datatype": "FP32", "shape": _shape(tensor)} for tensor in model.inputs],
+        "outputs": [{"name": tensor.name, "datatype": "FP32", "shape": _shape(tensor)} for tensor in model.outputs],
+    }
+
+
+@_of_model("/ready", "Is a model ready?")
+async def model_ready(request: Request, name: str) -> dict[str, Any]:
+    """Every model that is served is; 404 for others."""
+    _model(request, name)
+    return {"name": name, "ready": True}
+
+
+@_of_model("/config", "A model's configuration")
+async def config(request: Request, name: str) -> dict[str, Any]:
+    """Triton's ModelConfig, as far as it means something here."""
+    model = _model(request, name)
+
+    def described(tensor: Tensor) -> dict[str, Any]:
+        return {"name": tensor.name, "data_type": "TYPE_FP32", "dims": _shape(tensor)[1:]}
+
+    return {
+        "name": name,
+        "platform": "onnxruntime_onnx",
+        "backend": "onnxruntime",
+        "version_policy": {"latest": {"num_versions": 1}},
+        "max_batch_size": max(SIZES),
+        "input": [described(tensor) for tensor in model.inputs],
+        "output": [described(tensor) for tensor in model.outputs],
+        "dynamic_batching": {"preferred_batch_size": sorted(SIZES), "max_queue_delay_microseconds": 0},
+    }
+
+
+@_of_model("/stats", "What a model has done")
+async def statistics(request: Request, name: str) -> dict[str, Any]:
+    """Triton's statistics: requests, runs, and the time spent at each stage, since the start."""
+    return {"model_stats": [_statistics(_model(request, name))]}
+
+
+@api.post("/v2/models/{name}/versions/{version}/infer", include_in_schema=False)
+@api.post(
+    "/v2/models/{name}/infer",
+    summary="Run a model on tensors",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                "application/json": {"schema": {"type": "object"}},
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            },
+            "description": "The outputs.",
+        },
+        **_errors(
+            {
+                400: "The body is damaged, sizes do not add up, or the tensor does not fit the model.",
+                404: UNKNOWN,
+                408: "The body came too slowly.",
+                413: "More bytes than the limits allow.",
+                415: "A Content-Encoding other than gzip and deflate.",
+                429: "Too many pictures are being worked on; `Retry-After` says when to try again.",
+                504: "The pictures waited longer than the deadline.",
+            }
+        ),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "example": {
+                        "inputs": [
+                            {"name": tensors.IMAGE, "datatype": "FP32", "shape": [1, 28, 28, 1], "data": [0.0] * 784}
+                        ],
+                        "outputs": [{"name": "restored"}],
+                    }
+                },
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            },
+        }
+    },
+)
+async def infer(request: Request, name: str) -> Response:
+    """Takes digits as a model sees them: light ink on black, of its own size; FP32 is 0 … 1, UINT8 is 0 … 255.
+
+    The tensor is JSON, or bytes behind the JSON as `Inference-Header-Content-Length` says. The body may be packed
+    with gzip or deflate. Answers come as they are asked for, binary or not.
+    """
+    service: Service = request.app.state.service
+    service.pictures.check()
+    limit = service.settings.max_body_bytes
+    encoding = bodies.header(request, b"content-encoding").strip().lower().replace("identity", "")
+    size = bodies.announced(request, limit)
+    with service.bodies.admit(limit if encoding else size if size > SMALL_BODY else 0):
+        model = _model(request, name)
+        stages = Stages()
+        body = await bodies.whole(request, limit)
+        if encoding:
+            body = await run_in_threadpool(tensors.unpacked, body, encoding, limit)
+        told = bodies.header(request, JSON_LENGTH.lower().encode())
+        most = service.settings.queue, service.settings.max_pixels
+        if len(body) <= SMALL_BODY or (len(body) <= SMALL_TENSOR and told.isdigit() and int(told) <= SMALL_BODY):
+            inference = tensors.parse(body, told, model, *most)
+        else:
+            inference = await run_in_threadpool(tensors.parse, body, told, model, *most)
+        with service.pictures.admit(len(inference.pixels)):
+            stages.end("decode")
+            outputs = await _outputs(request, service, model, inference, stages)
+            if len(body) <= SMALL_BODY or (len(body) <= SMALL_TENSOR and all(inference.outputs.values())):
+                content, length = tensors.compose(name, VERSION, inference, outputs)
+            else:
+                content, length = await run_in_threadpool(tensors.compose, name, VERSION, inference, outputs)
+    stages.end("encode")
+    metrics.staged(model.name, stages.milliseconds.items())
+    headers = {"Server-Timing": stages.header(), "X-Model": model.name, "X-Execution-Provider": model.provider}
+    if length == len(content):
+        return Response(content, media_type="application/json", headers=headers)
+    return Response(content, media_type="application/octet-stream", headers=headers | {JSON_LENGTH: str(length)})
+
+
+async def _outputs(
+    request: Request, service: Service, model: Denoiser, inference: Inference, stages: Stages
+) -> dict[str, NDArray[Any]]:
+    """The model's outputs by name."""
+    pictures = inference.pixels[..., 0]
+    if pictures[0].size <= SMALL_PICTURE:
+        ran = await service.in_turn(request, model, pictures)
+        restored, codes = ran.pixels, ran.code
+        stages.milliseconds |= {"queue": 1000 * ran.waited_s, "infer": 1000 * ran.run_s}
+        stages.start()
+    else:
+        if max(pictures[0].shape) > tiling.TILE and list(inference.outputs) != [model.outputs[0].name]:
+            first = model.outputs[0].name
+            raise BadTensor(f"Of pictures with a side of more than {tiling.TILE} px there is `{first}` alone.")
+        async with service.large_turn(request, model):
+            stages.end("queue")
+            tiled = [await run_in_threadpool(tiling.run, model, picture) for picture in pictures]
+            metrics.ran(model.name, len(tiled))
+            restored = np.stack([pixels for pixels, _ in tiled])
+            codes = None if tiled[0][1] is None else np.stack([code for _, code in tiled if code is not None])
+            stages.end("infer")
+    outputs = {model.outputs[0].name: restored[..., np.newaxis]}
+    if codes is not None:
+        outputs[model.outputs[1].name] = codes
+    return outputs
+
+
+def _shape(tensor: Tensor) -> list[int]:
+    return [side if isinstance(side, int) else -1 for side in tensor.shape]
+
+
+def _model(request: Request, name: str) -> Denoiser:
+    service: Service = request.app.state.service
+    model = service.model(name)
+    version = request.path_params.get("version", VERSION)
+    if version != VERSION:
+        raise UnknownModel(f"The model '{name}' has no version '{version[:100]}', only {VERSION}.")
+    return model
+
+
+def _statistics(model: Denoiser) -> dict[str, Any]:
+    done = metrics.done(model.name)
+    times = {theirs: done.stages.get(ours, (0, 0.0)) for ours, theirs in STATISTICS.items()}
+    times["success"] = done.stages.get("encode", (0, 0.0))[0], sum(seconds for _, seconds in times.values())
+    return {
+        "name": model.name,
+        "version": VERSION,
+        "last_inference": 0,  # of many processes nobody knows which was the last
+        "inference_count": done.pictures,
+        "execution_count": done.runs,
+        "inference_stats": {
+            name: {"count": count, "ns": round(seconds * NANOSECONDS)} for name, (count, seconds) in times.items()
+        },
+        "batch_stats": [],
+    }

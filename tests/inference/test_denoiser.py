@@ -1,0 +1,119 @@
+"""A model file is loaded only when it keeps its contract and proves itself on the provider it runs on."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from denoise.errors import SetupError
+from denoise.inference import denoiser
+from tests.conftest import ROOT, tiny_model
+
+
+def test_models_are_named_by_their_files_and_run(tiny_models: Path) -> None:
+    models = denoiser.load(tiny_models, "cpu", threads=1)
+    assert list(models) == ["any", "copy", "half"]
+    batch = np.random.default_rng(0).random((3, 28, 28, 1), dtype=np.float32)
+    restored = models["half"](batch)
+    assert np.array_equal(restored.pixels, batch / 2)
+    assert restored.code is not None
+    assert models["half"].size == (28, 28)
+    assert models["any"].size is None
+    assert models["any"](batch[:, :9, :5]).pixels.shape == (3, 9, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "cannot be loaded"),
+        (b"not a model", "cannot be loaded"),
+        (tiny_model()[:2000], "cannot be loaded"),
+        (tiny_model(shape=("batch", 28, 28, 3)), "`image` tensor.float. .'batch', 28, 28, 3."),
+        (tiny_model(shape=(1, 28, 28, 1)), "does not keep the models' contract"),
+        (tiny_model(shape=("batch", 784)), "does not keep the models' contract"),
+        (tiny_model(input_name="x"), "does not keep the models' contract"),
+        (tiny_model(without="task"), "its metadata lack 'task'"),
+        (tiny_model(without="probe_input"), "its metadata lack 'probe_input'"),
+        (tiny_model(task="paint"), "'paint'"),
+        (tiny_model(scores="[]"), "its metadata cannot be read"),
+        (tiny_model(scores='{"psnr": "good"}'), "its metadata cannot be read"),
+        (tiny_model(probe_off=0.01), "fails its self-check on CPUExecutionProvider"),
+    ],
+    ids=[
+        "empty",
+        "garbage",
+        "cut",
+        "colour",
+        "fixed batch",
+        "flat",
+        "other name",
+        "no task",
+        "no probe",
+        "task",
+        "no scores",
+        "odd score",
+        "wrong",
+    ],
+)
+def test_a_file_that_breaks_the_contract_is_named(tmp_path: Path, content: bytes, sentence: str) -> None:
+    (tmp_path / "bad.onnx").write_bytes(content)
+    with pytest.raises(SetupError, match=f"bad.onnx.*{sentence}"):
+        denoiser.load(tmp_path, "cpu", threads=1)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gone.onnx").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SetupError, match=r"gone.onnx cannot be read: No such file or directory\."):
+        denoiser.load(tmp_path, "cpu", threads=1)
+
+
+@pytest.mark.parametrize("folder", ["empty", "missing"])
+def test_a_folder_without_models_is_named(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SetupError, match=f"There is no (.onnx file in|folder) {tmp_path / folder};"):
+        denoiser.load(tmp_path / folder, "cpu", threads=1)
+
+
+def test_the_default_is_the_best_by_score_unless_one_is_named(tiny_models: Path) -> None:
+    models = denoiser.load(tiny_models, "cpu", threads=1)
+    assert denoiser.default(models, "denoise") == "copy"
+    assert denoiser.default(models, "denoise", "half") == "half"
+    with pytest.raises(SetupError, match="DENOISE_DEFAULT_MODEL=any is no model that can denoise"):
+        denoiser.default(models, "denoise", "any")
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this runtime has CUDA")
+def test_a_gpu_that_is_insisted_on_and_not_there_stops_the_start(tiny_models: Path) -> None:
+    with pytest.raises(SetupError, match="DENOISE_DEVICE=cuda"):
+        denoiser.load(tiny_models, "cuda", threads=1)
+
+
+def test_auto_falls_back_to_the_cpu_and_says_so(
+    tiny_models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # The runtime says that it was built with CUDA, but no session gets it: what a machine without a driver sees.
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [denoiser.CUDA, denoiser.CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", _without_gpu(onnxruntime.InferenceSession))
+    with caplog.at_level(logging.WARNING):
+        models = denoiser.load(tiny_models, "auto", threads=1)
+    assert {model.provider for model in models.values()} == {denoiser.CPU}
+    assert caplog.text.count("FALLING BACK TO THE CPU from any on: No GPU") == 1
+    with pytest.raises(SetupError, match="No GPU that onnxruntime can use was found"):
+        denoiser.load(tiny_models, "cuda", threads=1)
+
+
+def _without_gpu(session: type[onnxruntime.InferenceSession]) -> object:
+    def create(content: bytes, options: onnxruntime.SessionOptions, providers: list[object]) -> object:
+        assert providers[-1] == denoiser.CPU
+        return session(content, options, providers=[denoiser.CPU])
+
+    return create
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" not in onnxruntime.get_available_providers(), reason="no GPU here")
+def test_every_model_runs_on_the_gpu() -> None:
+    models = denoiser.load(ROOT / "models", "cuda", threads=1)
+    assert {model.provider for model in models.values()} == {denoiser.CUDA}

@@ -1,0 +1,101 @@
+"""An answer goes out whole, and what cannot be sent so goes uvicorn's way."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from denoise.server.protocol import _Send
+
+
+class Transport:
+    """Takes down what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        """As a socket's."""
+        self.written.append(data)
+
+    def close(self) -> None:
+        """As a socket's."""
+        self.closed = True
+
+
+def start(status: int, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def body(content: bytes, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+LENGTH = (b"content-length", b"2")
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected", "keep_alive"),
+    [
+        ([start(200, LENGTH), body(b"ab")], [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab"], True),
+        (
+            [start(200, LENGTH), body(b"ab")],
+            [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab"],
+            False,
+        ),
+        (
+            [start(200, LENGTH, (b"connection", b"close")), body(b"ab")],
+            [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n", b"ab"],
+            True,
+        ),
+        (
+            [start(200, LENGTH), body(b"a", more=True), body(b"b")],
+            [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n", b"a", b"b"],
+            True,
+        ),
+        (
+            [start(200), body(b"ab")],
+            [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"2\r\nab\r\n0\r\n\r\n"],
+            True,
+        ),
+        (
+            [start(200, LENGTH), start(500, LENGTH), body(b"no")],
+            [b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\nno"],
+            True,
+        ),
+    ],
+)
+def test_an_answer_is_what_uvicorn_would_send(
+    messages: Sequence[dict[str, Any]], expected: list[bytes], keep_alive: bool
+) -> None:
+    transport, completed = Transport(), []
+
+    async def answered() -> RequestResponseCycle:
+        cycle = RequestResponseCycle(
+            scope=cast("Any", {"type": "http", "method": "POST", "headers": []}),
+            transport=cast("asyncio.Transport", transport),
+            flow=FlowControl(cast("asyncio.Transport", transport)),
+            logger=logging.getLogger(),
+            access_logger=logging.getLogger(),
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=keep_alive,
+            on_response=lambda: completed.append(True),
+        )
+        send = _Send(cycle)
+        for message in messages:
+            await send(cast("Any", message))
+        return cycle
+
+    cycle = asyncio.run(answered())
+    assert transport.written == expected
+    assert transport.closed == (b"connection: close" in expected[0])
+    assert cycle.response_complete
+    assert completed == [True]

@@ -1,0 +1,117 @@
+"""What it tells of itself is true: metrics of all workers together, and a log without pictures or keys."""
+
+import base64
+import json
+import re
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+from fastapi.testclient import TestClient
+
+from denoise import metrics
+from denoise.errors import SetupError
+from denoise.settings import Settings, read
+from denoise.web.app import create_app
+from tests.conftest import NOISY_7, Server
+
+SEVEN = NOISY_7.read_bytes()
+KEY = "a-key-that-nobody-should-see"
+
+
+def count(url: str, name: str, **labels: str) -> float:
+    """The sum of a metric over all that have these labels."""
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    lines = httpx2.get(f"{url}/metrics").text.splitlines()
+    rows = [line for line in lines if line.startswith(f"{name}{{") and all(label in line for label in wanted)]
+    return sum(float(row.rsplit(" ", 1)[1]) for row in rows)
+
+
+def test_metrics_of_two_workers_agree_with_what_was_sent() -> None:
+    server = Server(DENOISE_WORKERS="2", DENOISE_DRAIN_SECONDS="0.2")
+    url = server.url()
+    sent = 0
+    try:
+        for _ in range(20):
+            with ThreadPoolExecutor(8) as pool:  # each on a connection of its own, so that both workers get some
+                answers = list(pool.map(lambda _: httpx2.post(f"{url}/denoise", content=SEVEN), range(10)))
+            assert {answer.status_code for answer in answers} == {200}
+            assert httpx2.post(f"{url}/denoise", content=b"no picture").status_code == 415
+            sent += 10
+            time.sleep(2 * metrics.COUNTED_EVERY_S)
+            assert count(url, "denoise_request_seconds_count", route="/denoise", status="200") == sent
+            assert count(url, "denoise_request_seconds_count", route="/denoise", status="415") == sent / 10
+            assert count(url, "denoise_batch_pictures_sum", model="unet_dae") == sent
+            assert count(url, "denoise_stage_seconds_count", stage="encode") == sent
+        assert count(url, "denoise_refusals_total", reason="UnsupportedKind") == sent / 10
+        assert count(url, "denoise_model_info", model="unet_dae", provider="CPUExecutionProvider") == 1
+        assert count(url, "denoise_waiting_pictures") == 0
+    finally:
+        server.ended(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", "text/plain;version=x", "*/*", ""])
+def test_metrics_are_told_whatever_is_accepted(tiny: TestClient, accept: str) -> None:
+    answer = tiny.get("/metrics", headers={"Accept": accept})
+    assert answer.status_code == 200
+    assert "denoise_model_info" in answer.text
+
+
+def test_paths_that_are_none_of_ours_share_a_label(tiny: TestClient) -> None:
+    tiny.get("/nowhere-in-particular")
+    text = tiny.get("/metrics").text
+    assert "nowhere-in-particular" not in text
+    assert 'denoise_request_seconds_count{route="other",status="404"}' in text
+    assert 'denoise_request_seconds_count{route="/models/{name}"' in text or tiny.get("/models/copy").is_success
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(f"Bearer {KEY}", 200), (f"bearer  {KEY}", 200), ("Bearer wrong", 401), (KEY, 401), ("Bearer é", 401), ("", 401)],
+)
+def test_a_key_is_needed_where_keys_are_set(sent: str, status: int) -> None:
+    with TestClient(create_app(Settings(api_keys=f"other, {KEY}"))) as client:  # type: ignore[arg-type]
+        headers = {"Authorization": sent.encode()} if sent else {}
+        for path in ("/denoise", "/reconstruct"):
+            answer = client.post(path, content=SEVEN, headers=headers)
+            assert answer.status_code == status
+        if status == 401:
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert answer.json()["detail"].startswith("A key is needed here")
+            assert client.post("/nowhere", headers=headers).status_code == 401
+        for path in ("/livez", "/readyz", "/metrics", "/models", "/docs"):
+            assert client.get(path).status_code == 200
+        assert client.get("/openapi.json").json()["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+
+
+@pytest.mark.parametrize("keys", [f"{KEY}é", f"{KEY},", ","])
+def test_a_key_that_cannot_be_sent_is_refused_without_being_told(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    monkeypatch.setenv("DENOISE_API_KEYS", keys)
+    with pytest.raises(SetupError, match=r"DENOISE_API_KEYS cannot be used: .*printable ASCII") as refused:
+        read()
+    assert KEY not in str(refused.value)
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_the_log_tells_of_requests_but_no_picture_and_no_key(form: str) -> None:
+    server = Server(DENOISE_LOG=form, DENOISE_API_KEYS=KEY, DENOISE_WORKERS="1", DENOISE_DRAIN_SECONDS="0")
+    url = server.url()
+    key = {"Authorization": f"Bearer {KEY}"}
+    inputs = base64.b64encode(SEVEN).decode()
+    httpx2.post(f"{url}/denoise?model=conv_dae", json={"inputs": inputs}, headers=key | {"X-Request-ID": "mine"})
+    httpx2.post(f"{url}/denoise", content=SEVEN, headers={"Authorization": f"Bearer {KEY}x"})
+    log = server.ended(signal.SIGTERM)
+    assert KEY not in log
+    assert inputs[:40] not in log
+    if form == "console":
+        assert re.search(r"answered .*conv_dae.*mine", log)
+        return
+    lines = [json.loads(line) for line in log.splitlines()]  # uvicorn's too
+    told = next(line for line in lines if line.get("request_id") == "mine")
+    assert (told["route"], told["status"], told["model"]) == ("/denoise", 200, "conv_dae")
+    assert told["provider"] == "CPUExecutionProvider"
+    assert re.search(r"infer;dur=[\d.]+", told["stages"])
+    assert any(line.get("status") == 401 for line in lines)
+    assert any("Draining" in line["event"] for line in lines)

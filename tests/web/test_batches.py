@@ -1,0 +1,219 @@
+"""Several pictures in one request: each comes back under its own name, and one that is bad spoils no other."""
+
+import base64
+import io
+import json
+import signal
+import struct
+import time
+import zipfile
+from typing import Any
+
+import httpx2
+import numpy as np
+import psutil
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from denoise.pictures import images
+from denoise.web import archives
+from tests.conftest import CLEAN_7, NOISY_7, START_S, Pixels, Server
+
+SEVEN = NOISY_7.read_bytes()
+MANY = 10_000
+
+
+def png(pixels: Pixels) -> bytes:
+    return images.encode(pixels, "png")
+
+
+def form(*files: tuple[str, bytes]) -> dict[str, Any]:
+    return {"files": [("file", file) for file in files]}
+
+
+def zipped(*files: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+    return content.getvalue()
+
+
+def members(answer: Any) -> dict[str, bytes]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_64_files_come_back_in_a_zip_each_as_it_would_alone(real: TestClient, digits: Pixels) -> None:
+    files = [(f"{number}.png", png(digit)) for number, digit in enumerate(digits[:64])]
+    answers = members(real.post("/denoise", **form(*files)))
+    assert list(answers) == [name for name, _ in files]
+    for name, content in files[::21]:
+        alone = images.decode(real.post("/denoise", content=content).content, 784)
+        assert np.abs(images.decode(answers[name], 784) - alone).max() <= 1 / 255
+
+
+@pytest.mark.parametrize("kind", ["form", "zip"])
+def test_one_bad_file_fails_alone(tiny: TestClient, kind: str) -> None:
+    files = [("a.png", SEVEN), ("b.png", SEVEN[:200]), ("c.txt", b"no picture"), ("d.gif", SEVEN)]
+    sent = (
+        form(*files) if kind == "form" else {"content": zipped(*files), "headers": {"Content-Type": "application/zip"}}
+    )
+    answer = tiny.post("/denoise", **sent)
+    assert answer.headers["X-Failed-Items"] == "2"
+    assert answer.headers["X-Model"] == "copy"
+    found = members(answer)
+    assert list(found) == ["a.png", "d.png", "problems.json"]
+    told = json.loads(found["problems.json"])
+    assert [(item["filename"], item["problem"]["status"]) for item in told] == [("b.png", 400), ("c.txt", 415)]
+    assert told[0]["problem"]["request_id"] == answer.headers["X-Request-ID"]
+
+
+def test_json_has_a_result_for_each_file_in_order(real: TestClient) -> None:
+    files = [("7.png", SEVEN), ("no", b"no picture"), ("clean.png", CLEAN_7.read_bytes())]
+    answer = real.post(
+        "/denoise?model=conv_dae&noise=0.3&seed=1", **form(*files), headers={"Accept": "application/json"}
+    )
+    assert answer.headers["X-Failed-Items"] == "1"
+    first, bad, last = answer.json()["results"]
+    assert [first["filename"], bad["filename"], last["filename"]] == [name for name, _ in files]
+    assert bad["problem"]["status"] == 415
+    assert first["model"] == "conv_dae"
+    assert last["psnr"]["after"] > last["psnr"]["before"]
+    assert Image.open(io.BytesIO(base64.b64decode(last["image"]))).size == (28, 28)
+
+
+def test_a_zip_is_a_batch_however_it_comes(tiny: TestClient) -> None:
+    archive = zipped(("scans/7.png", SEVEN), ("__MACOSX/scans/._7.png", b"?"), ("scans/.DS_Store", b"?"))
+    for sent in (
+        {"content": archive, "headers": {"Content-Type": "application/zip"}},
+        {"content": archive},
+        form(("scans.zip", archive)),
+    ):
+        answer = tiny.post("/denoise", **sent)
+        assert list(members(answer)) == ["scans/7.png"]
+        assert answer.headers["X-Failed-Items"] == "0"
+
+
+def test_accept_says_of_which_kind_the_pictures_in_the_zip_are(tiny: TestClient) -> None:
+    files = form(("a", SEVEN), ("b", SEVEN))
+    for accept, names in (("image/png", ["a.png", "b.png"]), ("image/webp", ["a.webp", "b.webp"])):
+        found = members(tiny.post("/denoise", **files, headers={"Accept": accept}))
+        assert list(found) == names
+        assert Image.open(io.BytesIO(found[names[0]])).get_format_mimetype() == accept
+    refused = tiny.post("/denoise", **files, headers={"Accept": "text/html"})
+    assert refused.status_code == 406
+    assert "application/zip, image/png" in refused.json()["detail"]
+
+
+def test_large_and_small_pictures_go_together(tiny: TestClient) -> None:
+    page = io.BytesIO()
+    Image.new("L", (400, 300), 255).save(page, "PNG")
+    found = members(tiny.post("/denoise", **form(("page.png", page.getvalue()), ("7.png", SEVEN))))
+    assert [Image.open(io.BytesIO(content)).size for content in found.values()] == [(400, 300), (28, 28)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "given"),
+    [
+        (["a.png", "a.jpg", "A.gif"], ["a.png", "a-2.png", "A-3.png"]),
+        (["../../etc/passwd", "/root/x.png", "C:\\temp\\y.bmp"], ["etc/passwd.png", "root/x.png", "C_/temp/y.png"]),
+        (["a.png/b.jpg", "a.jpg"], ["a.png/b.png", "a-2.png"]),
+        (["", "...", "a\x00b?.png", "z" * 300], ["picture-1.png", "picture-2.png", "a_b_.png", "z" * 120 + ".png"]),
+    ],
+)
+def test_names_are_safe_and_no_two_alike(sent: list[str], given: list[str]) -> None:
+    assert archives.names(sent, ".png") == given
+
+
+def nested() -> bytes:
+    return zipped(("inner.zip", zipped(("7.png", SEVEN))))
+
+
+def lying() -> bytes:
+    """Its directory tells of one byte where there are many."""
+    content = bytearray(zipped(("7.png", bytes(1_000_000))))
+    place = content.rfind(b"PK\x01\x02") + 24
+    content[place : place + 4] = struct.pack("<I", 1)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("archive", "status", "sentence"),
+    [
+        (zipped(*((f"{number}.png", b"") for number in range(MANY))), 413, "10,000 files; at most 64"),
+        (zipped(*((f"{number}.png", SEVEN) for number in range(65))), 413, "65 files; at most 64"),
+        (zipped(("bomb.bmp", bytes(50_000_000))), 413, "times its size"),
+        (zipped(*((f"{number}.bmp", bytes(1_048_576)) for number in range(64)), ("x", b"x" * 9)), 413, "65 files"),
+        (zipped(("../../etc/passwd", SEVEN)), 400, "leads out of it"),
+        (zipped(("/etc/passwd", SEVEN)), 400, "leads out of it"),
+        (zipped(("..\\..\\x.png", SEVEN)), 400, "leads out of it"),
+        (zipped(("C:/x.png", SEVEN)), 400, "leads out of it"),
+        (nested(), 415, "an archive in it"),
+        (zipped(), 400, "no files"),
+        (zipped(("folder/", b"")), 400, "no files"),
+        (zipped((".\\", SEVEN)), 400, "no files"),
+        (zipped(("7.png", SEVEN))[:-30], 400, "cut"),
+        (b"PK\x03\x04", 400, "cut"),
+        (b"PK\x05\x06" + b"\xff" * 18, 413, "at most 64"),
+    ],
+)
+def test_hostile_archives_are_refused_whole(server: httpx2.Client, archive: bytes, status: int, sentence: str) -> None:
+    answer = server.post("/denoise", content=archive, headers={"Content-Type": "application/zip"})
+    assert answer.status_code == status, answer.text
+    assert sentence in answer.json()["detail"]
+
+
+def test_what_is_hidden_in_an_archive_fails_alone(server: httpx2.Client) -> None:
+    packed = bytearray(zipped(("7.png", SEVEN), ("inner", zipped(("7.png", SEVEN)))))
+    assert members(server.post("/denoise", content=bytes(packed)))["problems.json"].count(b'"status": 415') == 1
+    assert b'"status": 400' in members(server.post("/denoise", content=lying()))["problems.json"]
+    for place in (packed.find(b"PK\x03\x04") + 6, packed.find(b"PK\x01\x02") + 8):
+        packed[place] |= 1  # encrypted
+    assert b"encrypted" in members(server.post("/denoise", content=bytes(packed)))["problems.json"]
+    lzma = zipped(("7.png", SEVEN), method=zipfile.ZIP_LZMA)
+    assert b"is not taken" in members(server.post("/denoise", content=lzma))["problems.json"]
+
+
+def test_names_that_are_no_text_come_back_as_something(tiny: TestClient) -> None:
+    part = 'Content-Disposition: form-data; name="file"; filename="+2AA-.png"\r\n\r\n'
+    body = b"".join(b"--X\r\n" + part.encode() + SEVEN + b"\r\n" for _ in range(2)) + b"--X--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=X; charset=utf-7"}
+    assert list(members(tiny.post("/denoise", content=body, headers=headers))) == ["picture-1.png", "picture-2.png"]
+    told = tiny.post("/denoise", content=body, headers=headers | {"Accept": "application/json"}).json()
+    assert [result["filename"] for result in told["results"]] == ["?.png", "?.png"]
+
+
+def test_pictures_of_a_batch_are_not_late_because_of_each_other() -> None:
+    server = Server(DENOISE_WORKERS="1", DENOISE_DEADLINE_SECONDS="1", DENOISE_DRAIN_SECONDS="0")
+    page = io.BytesIO()
+    Image.new("L", (1000, 600), 255).save(page, "PNG")
+    files = form(*((f"{number}.png", page.getvalue()) for number in range(12)))
+    try:
+        before = time.monotonic()
+        answer = httpx2.post(f"{server.url()}/denoise", **files, timeout=START_S)
+        assert time.monotonic() - before > 1.5
+        assert answer.headers["X-Failed-Items"] == "0"
+    finally:
+        server.ended(signal.SIGTERM)
+
+
+def test_bombs_leave_the_memory_as_it_was() -> None:
+    server = Server(DENOISE_WORKERS="1", DENOISE_DRAIN_SECONDS="0")
+    url, process = f"{server.url()}/denoise", psutil.Process(server.process.pid)
+    bombs = [zipped(("bomb.bmp", bytes(60_000_000))), zipped(*((f"{n}.png", b"") for n in range(MANY))), nested()]
+    plain = zipped(*((f"{n}.bmp", bytes(900_000)) for n in range(64)))  # 57.6 MB of what is no picture
+    try:
+        sizes = []
+        for _ in range(6):
+            for archive in [*bombs, plain]:
+                assert httpx2.post(url, content=archive, timeout=START_S).status_code in (200, 413, 415)
+            sizes.append(process.memory_info().rss)
+        assert sizes[-1] < sizes[1] + 20_000_000
+        assert sizes[-1] < sizes[0] + 60_000_000
+    finally:
+        server.ended(signal.SIGTERM)
