@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
@@ -82,7 +82,6 @@ def create_app(settings: Settings | None = None) -> "App":
     app.mount("/static", pages.Files(directory=pages.STATIC))
     app.add_api_route("/", pages.playground, include_in_schema=False)
     app.add_api_route("/docs", _docs, include_in_schema=False)
-    app.add_api_route("/redoc", _redoc, include_in_schema=False)
     openapi.describe(app.openapi(), app.state.service)
     return app
 
@@ -262,15 +261,4 @@ async def _docs(request: Request) -> HTMLResponse:
         swagger_js_url=f"{root}/static/swagger-ui/swagger-ui-bundle.js",
         swagger_css_url=f"{root}/static/swagger-ui/swagger-ui.css",
         swagger_favicon_url=f"{root}/static/favicon.svg",
-    )
-
-
-async def _redoc(request: Request) -> HTMLResponse:
-    root = request.scope.get("root_path", "")
-    return get_redoc_html(
-        title=f"{request.app.title}: OpenAPI",
-        openapi_url=f"{root}/openapi.json",
-        redoc_js_url=f"{root}/static/redoc/redoc.standalone.js",
-        redoc_favicon_url=f"{root}/static/favicon.svg",
-        with_google_fonts=False,
     )
