@@ -8,4 +8,4 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # Pictures are worked on side by side, as many as there are CPUs: numpy needs no threads of its own for each.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from denoise import __version__
 from denoise.pictures import images
 from tests.conftest import CLEAN_7, MNIST, NOISY_7, ROOT, Pixels, Server, tiny_model
 
@@ -269,30 +271,48 @@ def test_help_names_everything() -> None:
     assert b"--port" in denoise("serve", "--help", COLUMNS="120").stdout
 
 
-def test_it_installs_with_its_models_and_runs_anywhere(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built of a copy, since a build leaves its traces where it works."""
+    folder = tmp_path_factory.mktemp("wheel")
     for name in ("service", "models"):
-        shutil.copytree(ROOT / name, tmp_path / "clone" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / "clone" / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path / "clone")
-    install = ["-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target"]
-    environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        shutil.copy(ROOT / name, folder / "clone")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     subprocess.run(
-        [sys.executable, *install, "installed", "./clone"],
-        cwd=tmp_path,
-        env=environment,
-        check=True,
-        timeout=PATIENCE_S,
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", ".", "./clone"], cwd=folder, check=True
     )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_package_and_its_models_alone(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        (metadata,) = (archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
+    assert {name.split("/")[0] for name in names} == {"denoise", f"denoise_service-{__version__}.dist-info"}
+    source = (path for path in (ROOT / "service" / "denoise").rglob("*") if path.suffix in (".py", ".typed"))
+    assert {str(path.relative_to(ROOT / "service")) for path in source} <= names
+    assert {f"denoise/models/{path.name}" for path in (ROOT / "models").glob("*.onnx")} <= names
+    assert f"Name: denoise-service\nVersion: {__version__}\n" in metadata
+
+
+def test_it_installs_and_runs_anywhere(wheel: Path, tmp_path: Path) -> None:
     installed = tmp_path / "installed"
-    shutil.rmtree(tmp_path / "clone")
-    ended = subprocess.run(
-        [installed / "bin" / "denoise", NOISY_7, "-o", "clean.png"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(installed)},
-        check=True,
-        capture_output=True,
-    )
-    assert ended.stderr == b""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", installed, wheel], check=True)
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+
+    def out(*command: str | Path) -> str:
+        ended = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
+        assert ended.stderr == ""
+        return ended.stdout.strip()
+
+    assert out(installed / "bin" / "denoise", "--version") == f"denoise {__version__}"
+    where = out(sys.executable, "-c", "import denoise.settings; print(denoise.settings.Settings().models)")
+    assert where == str(installed / "denoise" / "models")
+    out(installed / "bin" / "denoise", NOISY_7, "-o", "clean.png")
     assert images.decode((tmp_path / "clean.png").read_bytes(), 784).shape == (28, 28)
     assert (installed / "denoise" / "web" / "static" / "swagger-ui").is_dir()
 
