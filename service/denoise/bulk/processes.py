@@ -64,7 +64,7 @@ def cleaned(content: bytes, kind: Kind, model: Denoiser, parameters: Parameters)
     answer, code = tiling.run(model, seen)
     shown = framing.restore(answer, frame, native=parameters.size == "native" and parameters.layout == "single")
     if parameters.layout == "strip":
-        shown = strip.explained(noisy, seen, code, shown)
+        shown = strip.explain(noisy, seen, code, shown)
     return images.encode(shown, kind)
 
 

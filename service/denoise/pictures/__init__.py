@@ -3,6 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]  # 0 … 1, [height, width] unless it is said otherwise
-MULTIPLE = 4  # px: what the sides of a picture are padded to for a model of any size, which halves them twice
-SMALL_PICTURE = 64 * 64  # px: up to here a picture takes less time than handing it to a thread
+# A grey picture `[height, width]` unless it is said otherwise: Pixels reach from 0 (black) to 1 (white), a Plane has no
+# bounds.
+Pixels = NDArray[np.float32]
+Plane = NDArray[np.floating]
+
+MID_GREY = 0.5
+# A model of any size halves a picture twice, so both sides are padded to a multiple of this many pixels.
+MULTIPLE = 4
+# A picture of up to so many pixels takes less time than handing it to a thread.
+SMALL_PICTURE = 64 * 64

@@ -13,27 +13,32 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, TiffImagePlugin, UnidentifiedImageError
 
 from denoise.errors import BrokenBody, NotAcceptable, TooLarge, UnsupportedKind
-from denoise.pictures import Pixels
+from denoise.pictures import MID_GREY, Pixels
 
 Kind = Literal["png", "webp"]
 
 # Pillow knows many more kinds, and nearly every hole found in it lies in those.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 FORMATS_IN_WORDS = "PNG, JPEG, WebP, BMP, GIF, TIFF, PGM and PPM"
-LONGEST_WEBP = 16_383  # pixels a side, by the format
-ONE_PACKET = 1200  # bytes: so small a PNG travels no faster when it is packed
-PACKED = 3  # of zlib's 1 … 9
-TEXT_SIZE = 13  # px
-MID_GREY = 0.5
-ONE_TONE = 0.1  # standard deviation of grey that is still one tone
-OVERSHOOT = 1.1  # times a range: how far the largest value of a picture without a known range may exceed it
+LONGEST_SIDE_OF_WEBP = 16_383
+# A PNG of so many bytes travels in one packet, and no faster when it is packed.
+BYTES_PER_PACKET = 1200
+# From zlib's 1 (fast) … 9 (small).
+PNG_COMPRESSION = 3
+TEXT_SIZE_PX = 13
+# Opaque pixels whose grey deviates by less are of one tone.
+LEAST_DEVIATION_OF_TWO_TONES = 0.1
+# A picture without a known range may exceed the one that it is taken to have by this factor.
+OVERSHOOT = 1.1
 PNG = b"\x89PNG\r\n\x1a\n"
 PLAIN_START, PLAIN_KIND, PLAIN_END = PNG + b"\0\0\0\rIHDR", b"\x08\0\0\0\0", b"\0\0\0\0IEND"
-JPEG, JPEG_SCAN, MOST_SCANS = b"\xff\xd8", b"\xff\xda", 200  # progressive ones have about ten
-PLAIN, MOST_COMMENTS = (b"P1", b"P2", b"P3"), 1000
-TILE_WIDTH, TILE_HEIGHT = 322, 323  # TIFF tags
-ORIENTATION = 0x0112  # EXIF tag
-TURNS: dict[int, Callable[[Pixels], Pixels]] = {  # what makes a picture of that orientation upright
+# Progressive JPEGs have about ten scans.
+JPEG, JPEG_SCAN, MOST_SCANS = b"\xff\xd8", b"\xff\xda", 200
+PLAIN_PNM, MOST_COMMENTS = (b"P1", b"P2", b"P3"), 1000
+TIFF_TAG_TILE_WIDTH, TIFF_TAG_TILE_HEIGHT = 322, 323
+EXIF_TAG_ORIENTATION = 0x0112
+# What makes a picture of each orientation upright; 1 is upright.
+TURNS: dict[int, Callable[[Pixels], Pixels]] = {
     2: np.fliplr,
     3: lambda pixels: np.rot90(pixels, 2),
     4: np.flipud,
@@ -43,9 +48,10 @@ TURNS: dict[int, Callable[[Pixels], Pixels]] = {  # what makes a picture of that
     8: np.rot90,
 }
 
-# Damage is told to the caller; in the log it would only give hostile uploads a voice.
+# Callers are told of damage; warnings of it would let hostile uploads fill the log.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-Image.MAX_IMAGE_PIXELS = None  # Pillow's own guard only warns; decode() has a stricter one, which is a setting
+# Pillow's own guard only warns; decode() has a stricter one, which is a setting.
+Image.MAX_IMAGE_PIXELS = None
 
 
 def decode(content: bytes, max_pixels: int) -> Pixels:
@@ -74,7 +80,7 @@ def decode(content: bytes, max_pixels: int) -> Pixels:
         raise UnsupportedKind(
             f"The {len(content):,} bytes are no image of a known kind; {FORMATS_IN_WORDS} are."
         ) from None
-    except Exception as error:  # decoders meet hostile bytes here, and Pillow documents no list of what they raise
+    except Exception as error:  # Decoders meet hostile bytes here, and Pillow documents no list of what they raise.
         raise BrokenBody(f"The image is cut or damaged: {error or type(error).__name__}.") from error
     raise TooLarge(f"The picture has {width}×{height} pixels; at most {max_pixels:,} pixels are taken.")
 
@@ -95,7 +101,7 @@ def _plain(content: bytes, max_pixels: int) -> Pixels | None:
             return None
     try:
         return _luma(Image.frombytes("L", (width, height), content[41:end], "zip", "L", 0))
-    except ValueError:  # told better where all kinds are opened
+    except ValueError:  # Where all kinds are opened the caller is told more of what is wrong.
         return None
 
 
@@ -103,7 +109,7 @@ def _refuse_slow(content: bytes) -> None:
     """Small files take minutes: each scan of a JPEG goes over all pixels, a plain PGM's comments over all others."""
     if content.startswith(JPEG) and (scans := content.count(JPEG_SCAN)) > MOST_SCANS:
         raise BrokenBody(f"The JPEG has {scans:,} scans; at most {MOST_SCANS} are taken.")
-    if content.startswith(PLAIN) and (comments := content.count(b"#")) > MOST_COMMENTS:
+    if content.startswith(PLAIN_PNM) and (comments := content.count(b"#")) > MOST_COMMENTS:
         raise BrokenBody(f"The picture has {comments:,} comments; at most {MOST_COMMENTS} are taken.")
 
 
@@ -111,20 +117,21 @@ def _largest(image: Image.Image) -> tuple[int, int]:
     """Width and height of what decoding takes memory for: the picture, or a TIFF's tile where that is larger."""
     sizes = [image.size]
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        sizes.append((int(image.tag_v2.get(TILE_WIDTH, 0)), int(image.tag_v2.get(TILE_HEIGHT, 0))))
+        sizes.append((int(image.tag_v2.get(TIFF_TAG_TILE_WIDTH, 0)), int(image.tag_v2.get(TIFF_TAG_TILE_HEIGHT, 0))))
     return max(sizes, key=lambda size: size[0] * size[1])
 
 
 def _upright(image: Image.Image) -> Pixels:
     pixels = _grey(image)
-    if not image.info and image.format != "TIFF":  # nowhere else an orientation could stand
+    if not image.info and image.format != "TIFF":  # Nowhere else could an orientation stand.
         return pixels
-    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    turn = TURNS.get(image.getexif().get(EXIF_TAG_ORIENTATION, 1))
     return turn(pixels) if turn else pixels
 
 
 def _grey(image: Image.Image) -> Pixels:
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # 16 bits, the PGM's too
+    # Pillow reads a 16-bit PGM as 32 bits.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         values = np.asarray(image, dtype=np.float32)
         grey: Pixels = values / np.float32(65535)
         clear = image.info.get("transparency")
@@ -134,7 +141,7 @@ def _grey(image: Image.Image) -> Pixels:
         return _over_paper(_luma(image.convert("RGB")), np.asarray(image.getchannel("A"), np.float32) / np.float32(255))
     if image.mode in ("I", "F"):
         return _ranged(np.asarray(image, dtype=np.float32))
-    # CMYK, palettes and the like have no direct way to grey
+    # Pillow has no direct way to grey from CMYK, palettes and the like.
     return _luma(image if image.mode in ("1", "L") else image.convert("RGB"))
 
 
@@ -153,7 +160,7 @@ def _over_paper(luma: Pixels, alpha: Pixels) -> Pixels:
     mean = float((luma * alpha).sum()) / weight
     spread = math.sqrt(float((np.square(luma - mean) * alpha).sum()) / weight)
     light = mean >= MID_GREY
-    laid: Pixels = luma * alpha + np.float32(light != (spread < ONE_TONE)) * (1 - alpha)
+    laid: Pixels = luma * alpha + np.float32(light != (spread < LEAST_DEVIATION_OF_TWO_TONES)) * (1 - alpha)
     return laid
 
 
@@ -172,18 +179,19 @@ def encode(pixels: Pixels, kind: Kind) -> bytes:
     Raises:
         NotAcceptable: the picture is longer than a WebP can be.
     """
-    if kind == "webp" and max(pixels.shape) > LONGEST_WEBP:
+    if kind == "webp" and max(pixels.shape) > LONGEST_SIDE_OF_WEBP:
         height, width = pixels.shape
         raise NotAcceptable(
-            f"A WebP has at most {LONGEST_WEBP:,} pixels a side; the answer has {width}×{height} and can be had as PNG."
+            f"A WebP has at most {LONGEST_SIDE_OF_WEBP:,} pixels a side; the answer has {width}×{height} "
+            "and can be had as PNG."
         )
     grey = np.rint(pixels * np.float32(255)).astype(np.uint8)
-    if kind == "png" and pixels.size <= ONE_PACKET:
+    if kind == "png" and pixels.size <= BYTES_PER_PACKET:
         return _stored(grey)
     image = Image.fromarray(grey)
     file = io.BytesIO()
     if kind == "png":
-        image.save(file, "PNG", compress_level=PACKED)
+        image.save(file, "PNG", compress_level=PNG_COMPRESSION)
     else:
         image.save(file, "WEBP", lossless=True)
     return file.getvalue()
@@ -192,11 +200,11 @@ def encode(pixels: Pixels, kind: Kind) -> bytes:
 def _stored(grey: NDArray[np.uint8]) -> bytes:
     """A PNG (ISO/IEC 15948) without filters and without compression: a tenth of the time that Pillow takes for it."""
     height, width = grey.shape
-    lines = np.zeros((height, 1 + width), np.uint8)  # each begins with its filter: none
+    lines = np.zeros((height, 1 + width), np.uint8)  # Each line begins with the number of its filter, 0 for none.
     lines[:, 1:] = grey
-    packer = zlib.compressobj(0, wbits=9, memLevel=1)  # what packs nothing needs no memory
+    packer = zlib.compressobj(0, wbits=9, memLevel=1)  # Packing nothing needs no memory.
     chunks = (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),  # 8 bits of grey
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
         (b"IDAT", packer.compress(lines.tobytes()) + packer.flush()),
         (b"IEND", b""),
     )
@@ -209,7 +217,7 @@ def _stored(grey: NDArray[np.uint8]) -> bytes:
 
 def text(words: str) -> Pixels:
     """Words in black on white, one line."""
-    font = ImageFont.load_default(TEXT_SIZE)
+    font = ImageFont.load_default(TEXT_SIZE_PX)
     _, _, width, height = font.getbbox(words)
     image = Image.new("L", (math.ceil(width), math.ceil(height)), 255)
     ImageDraw.Draw(image).text((0, 0), words, fill=0, font=font)

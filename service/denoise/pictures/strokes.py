@@ -3,14 +3,16 @@
 import itertools
 
 import numpy as np
-from numpy.typing import NDArray
 
-Plane = NDArray[np.floating]
+from denoise.pictures import Plane
 
-LEAST_SIDE = 4  # px: a picture is halved while both sides have as many
-MNIST_OCTAVE = 1.93  # mean octave of MNIST's digits, measured over pages of them
-BY_CHANCE = 3.0  # deviations that noise may be above itself by chance
-ABOVE_NOISE = 1.35  # times the energy that noise alone would have: from there an octave tells of ink
+# A picture is halved while both sides have as many pixels.
+LEAST_SIDE = 4
+# The mean octave of MNIST's digits was measured over pages of them.
+MNIST_OCTAVE = 1.93
+# An octave tells of ink when its energy is this many times the energy of noise alone, and so many deviations more.
+ENERGY_ABOVE_NOISE = 1.35
+DEVIATIONS_BY_CHANCE = 3.0
 
 
 def size(pixels: Plane) -> float:
@@ -29,10 +31,9 @@ def size(pixels: Plane) -> float:
     octaves = np.arange(len(levels) - 1)
     energies = np.array([_energy(fine, coarse) for fine, coarse in itertools.pairwise(levels)])
     noise = 0.75 * _variance_of_noise(pixels) / 4.0**octaves
-    chance = np.sqrt(
-        [2 / (3 * level.size) for level in levels[1:]]
-    )  # relative deviation of each energy, by few squares
-    ink = np.where(energies > (ABOVE_NOISE + BY_CHANCE * chance) * noise, energies - noise, 0)
+    # The fewer squares an energy is the mean of, the larger its relative deviation.
+    deviations = np.sqrt([2 / (3 * level.size) for level in levels[1:]])
+    ink = np.where(energies > (ENERGY_ABOVE_NOISE + DEVIATIONS_BY_CHANCE * deviations) * noise, energies - noise, 0)
     if not ink.any():
         return 1.0
     return float(2 ** (ink @ octaves / ink.sum() - MNIST_OCTAVE))
@@ -50,7 +51,7 @@ def _halved(pixels: Plane) -> Plane:
 
 
 def _energy(fine: Plane, coarse: Plane) -> float:
-    """What is lost from one level to the next, per pixel."""
+    """The energy that is lost from one level to the next, per pixel."""
     return float(np.mean(np.square(_squares(fine) - coarse[:, np.newaxis, :, np.newaxis])))
 
 

@@ -304,7 +304,7 @@ class Job:
         restored = framing.restore(answer, frame)
         shown = framing.restore(answer, frame, native=True) if parameters.size == "native" else restored
         if parameters.layout == "strip":
-            shown = strip.explained(picture.noisy, picture.seen, code, restored)
+            shown = strip.explain(picture.noisy, picture.seen, code, restored)
         image = images.encode(shown, answers.KINDS.get(self.media_type, "png"))
         stages.end("encode")
         metrics.staged(self.model.name, stages.milliseconds.items())
