@@ -18,6 +18,7 @@ from denoise.errors import SetupError
 from denoise.logs import Form
 
 Device = Literal["auto", "cuda", "cpu"]
+MAX_PIXELS = 16_000_000  # of a picture, by default
 INSTALLED = Path(__file__).resolve().parent / "models"  # where pip lays them; in a clone they are one folder up
 
 
@@ -48,7 +49,7 @@ class Settings(BaseSettings):
         None, description="threads of a process that work on one large picture; unset: as many as CPUs"
     )
     max_body_bytes: PositiveInt = Field(8 * 1024 * 1024, description="largest request body, in bytes")
-    max_pixels: PositiveInt = Field(16_000_000, description="largest picture, in pixels (width times height)")
+    max_pixels: PositiveInt = Field(MAX_PIXELS, description="largest picture, in pixels (width times height)")
     max_files: PositiveInt = Field(64, description="pictures in one request: files of a form, or of a zip")
     max_unpacked_bytes: PositiveInt = Field(
         64 * 1024 * 1024, description="largest sum of the files in a zip, unpacked, in bytes"

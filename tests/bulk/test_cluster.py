@@ -20,7 +20,8 @@ from pyarrow import parquet
 
 from denoise.bulk import arrays, cluster, files, tables
 from denoise.bulk.cluster import Job, Outcome
-from denoise.bulk.processes import Engine, Parameters
+from denoise.bulk.processes import Engine
+from denoise.cleaning import Parameters
 from denoise.cli import commands
 from denoise.inference.denoiser import CPU, Denoiser
 from tests.cli.test_commands import COMMAND, HERE, PATIENCE_S, denoise, fill

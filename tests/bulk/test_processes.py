@@ -7,7 +7,8 @@ import pytest
 
 from denoise.bulk import processes
 from denoise.bulk.files import Item
-from denoise.bulk.processes import Engine, Parameters
+from denoise.bulk.processes import Engine
+from denoise.cleaning import Parameters
 from denoise.errors import SetupError
 from denoise.inference.denoiser import CPU
 from tests.conftest import NOISY_7

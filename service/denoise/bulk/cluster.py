@@ -27,6 +27,7 @@ import ray
 import ray.data
 from ray.exceptions import RayError
 
+from denoise import cleaning
 from denoise.bulk import arrays, files, processes, tables
 from denoise.bulk.files import Failure, Item, Plan
 from denoise.bulk.processes import Engine
@@ -255,10 +256,12 @@ class _Worker:
 
     def __init__(self, pieces: Any, engine: Engine, size: tuple[int, int] | None, column: str | None) -> None:
         self.pieces: list[Piece] = ray.get(pieces)
-        model, given = Denoiser(engine.path, engine.provider, 1), engine.parameters
+        model, parameters = Denoiser(engine.path, engine.provider, 1), engine.parameters
         self.column = column
-        self.clean: processes.Cleaner = lambda content, kind: processes.cleaned(content, kind, model, given)
-        self.work = arrays.Work(model, size, 1, given.invert == "true", given.noise, given.seed)
+        self.clean: processes.Cleaner = lambda content, kind: cleaning.clean(
+            content, model, parameters, engine.max_pixels
+        ).encode(kind)
+        self.work = arrays.Work(model, size, 1, parameters.invert == "true", parameters.noise, parameters.seed)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Ray Data calls it with the number of a piece."""

@@ -11,18 +11,18 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import FrameType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from denoise import cleaning
 from denoise.bulk.files import Item, written
+from denoise.cleaning import Parameters
 from denoise.errors import RequestError, SetupError
-from denoise.inference import tiling
 from denoise.inference.denoiser import Denoiser
-from denoise.pictures import framing, images, noise, strip
 from denoise.pictures.images import Kind
+from denoise.settings import MAX_PIXELS
 
 AHEAD = 2  # pictures that a process has: the one it works on, and the next, so that it never waits for it
 WORTH_IT = 8  # pictures for which starting a process pays
@@ -31,41 +31,18 @@ END_S = 5.0  # that a process gets to end
 Cleaner = Callable[[bytes, Kind], bytes]  # a picture's bytes to those of its answer; raises RequestError
 
 
-@dataclass(frozen=True)
-class Parameters:
-    """How each picture is to be worked on: the parameters of the routes."""
-
-    size: Literal["input", "native"] = "input"
-    invert: Literal["auto", "true", "false"] = "auto"
-    layout: Literal["single", "strip"] = "single"
-    noise: float = 0.0
-    seed: int | None = None
-    max_pixels: int = 16_000_000
-
-
 class Engine(NamedTuple):
     """What a process needs to clean pictures by itself."""
 
     path: Path  # of the model
     provider: str
     parameters: Parameters
+    max_pixels: int = MAX_PIXELS
 
     def opened(self) -> Cleaner:
         """Ready to work. Raises SetupError."""
         model = Denoiser(self.path, self.provider, 1)
-        return lambda content, kind: cleaned(content, kind, model, self.parameters)
-
-
-def cleaned(content: bytes, kind: Kind, model: Denoiser, parameters: Parameters) -> bytes:
-    """The straight line: decode, fit, run, restore, encode. Raises RequestError."""
-    sent = images.decode(content, parameters.max_pixels)
-    noisy = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
-    seen, frame = framing.fit(noisy, model.size, framing.INVERTED[parameters.invert])
-    answer, code = tiling.run(model, seen)
-    shown = framing.restore(answer, frame, native=parameters.size == "native" and parameters.layout == "single")
-    if parameters.layout == "strip":
-        shown = strip.explain(noisy, seen, code, shown)
-    return images.encode(shown, kind)
+        return lambda content, kind: cleaning.clean(content, model, self.parameters, self.max_pixels).encode(kind)
 
 
 def done(item: Item, clean: Cleaner) -> str | None:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import numpy as np
 
 from denoise import __version__
-from denoise.bulk.processes import Parameters
+from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, RequestError
 from denoise.inference.denoiser import Restored
 from denoise.pictures import Pixels

@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, NoReturn
 
@@ -16,10 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
-from denoise import __version__, machine, settings
+from denoise import __version__, cleaning, machine, settings
 from denoise.bulk import arrays, files, processes
 from denoise.bulk.files import Failure, Item, Plan
-from denoise.bulk.processes import WORTH_IT, Cleaner, Engine, Parameters
+from denoise.bulk.processes import WORTH_IT, Cleaner, Engine
+from denoise.cleaning import Parameters
 from denoise.cli.client import Client
 from denoise.errors import BadParameter, RequestError, SetupError, UnknownModel
 from denoise.inference import denoiser
@@ -137,7 +137,7 @@ def clean(
 
     Exit status: 0 all is well, 1 a file failed, 2 wrong usage, 130 Ctrl-C.
     """
-    parameters = Parameters(size, invert, layout, noise, seed)
+    parameters = Parameters(size=size, invert=invert, layout=layout, noise=noise, seed=seed)
     try:
         plan = _planned(inputs, output, kind, overwrite)
         _check_layout(layout, bool(plan and plan.arrays))
@@ -262,7 +262,10 @@ def on_a_cluster(
         plan = files.planned(inputs, output, kind, overwrite, tables=True)
         if plan.pictures or plan.arrays:
             worker = _local(
-                _settings(models=folder, device=device), model, Parameters(size, invert, noise=noise, seed=seed), jobs
+                _settings(models=folder, device=device),
+                model,
+                Parameters(size=size, invert=invert, noise=noise, seed=seed),
+                jobs,
             )
             assert worker.engine
             sha256 = hashlib.sha256(worker.engine.path.read_bytes()).hexdigest()
@@ -300,11 +303,10 @@ def _local(chosen: Settings, name: str | None, parameters: Parameters, jobs: int
         raise UnknownModel(f"There is no model named '{name}'; there are: {', '.join(loaded)}.")
     model: Denoiser = loaded[name]
     jobs = jobs or min(machine.cpus(), MOST_ON_A_GPU if model.provider == CUDA else machine.cpus())
-    parameters = replace(parameters, max_pixels=chosen.max_pixels)
     return Worker(
-        lambda content, kind: processes.cleaned(content, kind, model, parameters),
+        lambda content, kind: cleaning.clean(content, model, parameters, chosen.max_pixels).encode(kind),
         _work(parameters, model, model.size, jobs),
-        Engine(chosen.models / f"{name}.onnx", model.provider, parameters),
+        Engine(chosen.models / f"{name}.onnx", model.provider, parameters, chosen.max_pixels),
         jobs,
     )
 

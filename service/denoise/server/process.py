@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
         self.app, self.source = app, source
         self.service: Service = app.state.service
         self.service.requests = self.server_state.tasks
-        bounds = {"service": self.service, "image_routes": frozenset(app.straight), "counts": source.counts}
+        bounds = {"service": self.service, "image_routes": frozenset(app.short_way), "counts": source.counts}
         config.http = type("BoundedProtocol", (Protocol,), bounds)
         self._reloading: asyncio.Task[None] | None = None
         self._joining: set[asyncio.Task[Any]] = set()

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from denoise import metrics
 from denoise.errors import Busy
 from denoise.server.connections import Counts
-from denoise.web.app import request_id_of, told
+from denoise.web import tags
 from denoise.web.problems import RETRY_AFTER_S, STATUS, answer
 from denoise.web.state import Service
 
@@ -187,10 +187,10 @@ class Protocol(HttpToolsProtocol):
                 service.pictures.expect(self.loop)
             return None
         self._unset_keepalive_if_required()
-        request_id = request_id_of(known.request_id)
+        request_id = tags.request_id(known.request_id)
         self.transport.write(_refusal(service.pictures.sentence, known.path, request_id))
         metrics.refused(Busy.__name__)
-        told(service, known.path, request_id, STATUS[Busy], {}, 0.0)
+        tags.log_answer(service, known.path, request_id, STATUS[Busy], {}, 0.0)
         self._body_ahead = max(0, known.length - len(body))
         self._wait_for(Stage.BODY if self._body_ahead else Stage.NOTHING)
         return body[known.length :]
@@ -214,7 +214,7 @@ class Protocol(HttpToolsProtocol):
             return
         known = dict(self.scope["headers"]) if self._stage is Stage.BODY else {}
         path = self.scope.get("path", "") if self._stage is Stage.BODY else ""  # none where the URL is no URL
-        request_id = request_id_of(known.get(b"x-request-id", b"").decode("latin-1"))
+        request_id = tags.request_id(known.get(b"x-request-id", b"").decode("latin-1"))
         metrics.refused(status.phrase.title().replace(" ", ""))
         self.transport.write(_problem(status, sentence, path, request_id, ("connection: close",)))
         self.transport.close()

@@ -9,9 +9,11 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 
 from denoise.errors import NotAcceptable
+from denoise.inference.denoiser import Denoiser
 from denoise.pictures import images
-from denoise.web.bodies import JSON, LONGEST_KEPT, ZIP
+from denoise.web.bodies import JSON, ZIP
 from denoise.web.problems import Problem
+from denoise.web.shortcut import LONGEST_KEPT
 
 KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp"}
 OF_ONE = (JSON, "image/webp", "image/png")  # of equally welcome ones the last is taken
@@ -82,3 +84,13 @@ def _best(accept: str, choices: tuple[str, ...]) -> str:
     if not best:
         raise NotAcceptable(f"Accept: {accept[:100]} leaves nothing; there are {', '.join(reversed(choices))}.")
     return str(best)
+
+
+def headers(model: Denoiser, timing: str) -> dict[str, str]:
+    """What every answer with pictures tells in its head; `timing` is the Server-Timing of its stages."""
+    return {
+        "Server-Timing": timing,
+        "X-Model": model.name,
+        "X-Execution-Provider": model.provider,
+        "Vary": "Accept",
+    }

@@ -3,71 +3,30 @@
 import base64
 import binascii
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from functools import lru_cache, partial
-from typing import Any, Literal, NamedTuple
-from urllib.parse import parse_qsl
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, BrokenBody, TooLarge, UnsupportedKind
 from denoise.settings import Settings
 from denoise.web import archives
 from denoise.web.archives import File
+from denoise.web.parameters import merge, sentences
+from denoise.web.shortcut import header
 
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
 ZIP = "application/zip"
 ZIPS = (ZIP, "application/x-zip-compressed")
 SMALL_JSON = 64 * 1024  # bytes: larger ones take a while
-LONGEST_KEPT = 500  # characters of a query or a header that what was made of it is kept for
-
-
-class Parameters(BaseModel):
-    """How a picture is to be worked on: query parameters, or `parameters` in a JSON body."""
-
-    model_config = ConfigDict(frozen=True)
-
-    model: str | None = Field(
-        None, examples=["conv_dae"], description="A name that `/models` lists; else the route's default."
-    )
-    size: Literal["input", "native"] = Field(
-        "input",
-        examples=["input"],
-        description="`input`: the answer has the picture's width and height; `native`: the model's own.",
-    )
-    invert: Literal["auto", "true", "false"] = Field(
-        "auto",
-        examples=["auto"],
-        description="The models see light ink on black. `true`: the picture is dark ink on light paper, is turned over "
-        "for the model and turned back in the answer; `false`: it is not; `auto`: found out.",
-    )
-
-    layout: Literal["single", "strip"] = Field(
-        "single",
-        examples=["single"],
-        description="`strip`: one captioned picture of what was sent, what the model saw, its hidden code where it has "
-        "one, the answer and the difference.",
-    )
-    noise: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        examples=[0.5],
-        description="Factor of the Gaussian noise that is laid over the picture first, to see the model work.",
-    )
-    seed: NonNegativeInt | None = Field(None, examples=[7], description="Makes `noise` the same every time.")
-
-    @field_validator("invert", mode="before")
-    @classmethod
-    def _as_in_a_query(cls, value: object) -> object:
-        return str(value).lower() if isinstance(value, bool) else value
 
 
 class JsonBody(BaseModel):
@@ -75,25 +34,6 @@ class JsonBody(BaseModel):
 
     inputs: str = Field(description="The image's bytes in base64, or as a `data:` URI.")
     parameters: dict[str, Any] = Field({}, description="The query parameters; these here win.")
-
-
-def parsed(query: bytes) -> Parameters:
-    """The parameters in a query string. Raises BadParameter when one is outside its choices."""
-    return _parsed(query) if len(query) <= LONGEST_KEPT else _parsed.__wrapped__(query)
-
-
-@lru_cache
-def _parsed(query: bytes) -> Parameters:
-    fields = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-    return _parameters(Parameters(), fields) if fields else Parameters()
-
-
-def header(request: Request, name: bytes) -> str:
-    """A header's value, "" where there is none: Starlette's own way there takes several times as long."""
-    for sent, value in request.scope["headers"]:
-        if sent == name:
-            return str(value, "latin-1")
-    return ""
 
 
 def announced(request: Request, limit: int) -> int:
@@ -197,7 +137,7 @@ async def _uploaded(
         if len(contents) == 1 and not contents[0][1]:
             raise BrokenBody("The file is empty.")
         fields = {name: value for name, value in form.items() if name in Parameters.model_fields}
-        return contents, _parameters(parameters, fields)
+        return contents, merge(parameters, fields)
     finally:
         await form.close()
 
@@ -224,24 +164,4 @@ def _from_json(body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
         raise BrokenBody(
             f"`inputs` is no base64 and no base64 data: URI (no picture is fetched from a URL): {error}."
         ) from None
-    return content, _parameters(parameters, parsed.parameters)
-
-
-def _parameters(parameters: Parameters, others: Mapping[str, Any]) -> Parameters:
-    """The query's parameters and those that came in the body, which win."""
-    try:
-        return Parameters.model_validate(parameters.model_dump() | dict(others))
-    except ValidationError as error:
-        raise BadParameter(sentences(error.errors())) from None
-
-
-def sentences(errors: Any) -> str:
-    """Pydantic's errors as sentences that name the parameter and the value sent."""
-    return " ".join(_sentence(error) for error in errors)
-
-
-def _sentence(error: Any) -> str:
-    name = ".".join(str(part) for part in error["loc"] if part != "query") or "The JSON"
-    value = error["input"]
-    sent = f"={str(value)[:100]}" if isinstance(value, str | int | float) else ""  # not megabytes of structure
-    return f"{name}{sent}: {error['msg']}."
+    return content, merge(parameters, parsed.parameters)

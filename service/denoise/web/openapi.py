@@ -5,12 +5,16 @@ The examples are real: tests/web/test_openapi.py gets them again, and makes them
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from denoise.web.bodies import JSON
-from denoise.web.problems import MEDIA_TYPE, problem
+from fastapi import Response
+from pydantic import BaseModel, Field
+
+from denoise.web.answers import Answer, Batch
+from denoise.web.bodies import JSON, MULTIPART, ZIP, JsonBody
+from denoise.web.problems import MEDIA_TYPE, Problem, problem
 from denoise.web.state import Service
 
 FOLDER = Path(__file__).parent / "static" / "examples"
@@ -43,6 +47,111 @@ DETAILS = {
 TENSOR_DETAILS = DETAILS | {
     "400": "`image` has the shape [1, 28, 28]; easy_dae takes [-1, 28, 28, 1], -1 being any length.",
     "415": "Content-Encoding br is not taken; gzip and deflate are.",
+}
+
+
+def problem_responses(descriptions: Mapping[int | str, str]) -> dict[int | str, dict[str, Any]]:
+    """What FastAPI takes as `responses`, for a route whose errors are RFC 9457 problems."""
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return {status: {"content": content, "description": description} for status, description in descriptions.items()}
+
+
+class Failure(BaseModel):
+    """What went wrong, as the Open Inference Protocol has it."""
+
+    error: str = Field(description="a sentence with the offending value and the limit in it")
+
+
+def failure_responses(descriptions: Mapping[int | str, str]) -> dict[int | str, dict[str, Any]]:
+    """What FastAPI takes as `responses`, for a route of the Open Inference Protocol."""
+    return {status: {"model": Failure, "description": description} for status, description in descriptions.items()}
+
+
+UNKNOWN = "No model has that name, or not that version."
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+IMAGE_ROUTE: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {
+        200: {
+            "content": {"image/png": _BINARY, "image/webp": _BINARY, ZIP: _BINARY},
+            "model": Answer | Batch,
+            "description": "The picture; of several, a zip of them.",
+        },
+        **problem_responses(
+            {
+                400: "The body is cut, damaged or badly encoded.",
+                404: "No model has that name.",
+                406: "The answer cannot be had in any kind that `Accept` names.",
+                413: "More bytes, pixels or files than the limits allow.",
+                415: "The body is no image of a known kind.",
+                408: "The body came too slowly.",
+                422: "A parameter is outside its choices.",
+                429: "Too many pictures are being worked on; `Retry-After` says when to try again.",
+                504: "The picture waited longer than the deadline.",
+            }
+        ),
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                MULTIPART: {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "file": {
+                                "type": "array",
+                                "items": {"type": "string", "format": "binary"},
+                                "description": "one image, or several",
+                            }
+                        },
+                        "required": ["file"],
+                    }
+                },
+                "image/*": _BINARY,
+                "application/octet-stream": _BINARY,
+                ZIP: _BINARY,
+                JSON: {"schema": JsonBody.model_json_schema()},
+            },
+        }
+    },
+}
+INFER_ROUTE: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {
+        200: {
+            "content": {
+                "application/json": {"schema": {"type": "object"}},
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            },
+            "description": "The outputs.",
+        },
+        **failure_responses(
+            {
+                400: "The body is damaged, sizes do not add up, or the tensor does not fit the model.",
+                404: UNKNOWN,
+                408: "The body came too slowly.",
+                413: "More bytes than the limits allow.",
+                415: "A Content-Encoding other than gzip and deflate.",
+                429: "Too many pictures are being worked on; `Retry-After` says when to try again.",
+                504: "The pictures waited longer than the deadline.",
+            }
+        ),
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "example": {
+                        "inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 28, 28, 1], "data": [0.0] * 784}],
+                        "outputs": [{"name": "restored"}],
+                    }
+                },
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            },
+        }
+    },
 }
 
 

@@ -1,9 +1,10 @@
-"""The playground: one page at `/` that draws, uploads and shows what the models make of it; its files are static."""
+"""The pages: the playground at `/`, OpenAPI at `/docs`, and the static files that both load from here."""
 
 from pathlib import Path
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
@@ -26,12 +27,29 @@ POLICY = "; ".join(
 REVALIDATED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 
 
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
 async def playground(request: Request) -> Response:
     """The page, or the way to the documentation where the page is turned off."""
     if not request.app.state.service.settings.ui:
         return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
     headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", **REVALIDATED}
     return HTMLResponse((STATIC / "playground" / "index.html").read_bytes(), headers=headers)
+
+
+@router.get("/docs")
+async def docs(request: Request) -> HTMLResponse:
+    """OpenAPI, with forms to try every route."""
+    root = request.scope.get("root_path", "")
+    return get_swagger_ui_html(
+        title=f"{request.app.title}: OpenAPI",
+        openapi_url=f"{root}/openapi.json",
+        swagger_js_url=f"{root}/static/swagger-ui/swagger-ui-bundle.js",
+        swagger_css_url=f"{root}/static/swagger-ui/swagger-ui.css",
+        swagger_favicon_url=f"{root}/static/favicon.svg",
+    )
 
 
 class Files(StaticFiles):

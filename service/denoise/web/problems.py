@@ -1,10 +1,16 @@
-"""What went wrong with a request, as an answer: its status, and RFC 9457's problem."""
+"""What went wrong with a request, as an answer: one table of statuses, and RFC 9457's problem."""
 
 from http import HTTPStatus
 
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
-from denoise import errors
+from denoise import errors, metrics
+from denoise.web import parameters
 
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[Exception], HTTPStatus] = {
@@ -20,6 +26,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Late: HTTPStatus.GATEWAY_TIMEOUT,
 }
+HUNG_UP = 499  # the caller has, as nginx has it: nobody reads this but the log
 RETRY_AFTER_S = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.TOO_MANY_REQUESTS: "1"}
 
 
@@ -32,6 +39,47 @@ class Problem(BaseModel):
     detail: str = Field(description="a sentence with the offending value and the limit in it")
     instance: str
     request_id: str
+
+
+async def respond(request: Request, error: Exception) -> Response:
+    """The answer to a request that raised an error, whichever way it came."""
+    match error:
+        case errors.RequestError():
+            metrics.refused(type(error).__name__)
+            return _response(request, STATUS[type(error)], str(error))
+        case RequestValidationError():
+            return _response(request, HTTPStatus.UNPROCESSABLE_ENTITY, parameters.sentences(error.errors()))
+        case HTTPException():
+            return _response(request, error.status_code, _starlettes_detail(request, error), dict(error.headers or {}))
+        case ClientDisconnect():
+            return Response(status_code=HUNG_UP)
+    # A bug of ours: the log has the trace, and the caller the id to ask by.
+    return _response(request, HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed on this request; its log says why.")
+
+
+EXPECTED = (errors.RequestError, RequestValidationError, HTTPException, ClientDisconnect)
+HANDLED = (*EXPECTED, Exception)
+
+
+def _starlettes_detail(request: Request, error: HTTPException) -> str:
+    """A sentence for what Starlette finds by itself: no such route, no such method."""
+    details = {
+        HTTPStatus.NOT_FOUND: f"There is nothing at {request.url.path}; /docs lists what there is.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not allowed at {request.url.path}.",
+    }
+    return details.get(HTTPStatus(error.status_code), error.detail)
+
+
+def _response(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    given = headers or {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        given = {"WWW-Authenticate": "Bearer", "Connection": "close", **given}
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # what follows on the connection is no request
+        given = {"Connection": "close", **given}
+    if status in RETRY_AFTER_S:
+        given = {"Retry-After": RETRY_AFTER_S[HTTPStatus(status)], **given}
+    content, media_type = answer(status, detail, request.scope["path"], request.state.request_id)
+    return JSONResponse(content, status, given, media_type=media_type)
 
 
 def answer(status: int, detail: str, path: str, request_id: str) -> tuple[dict[str, str | int], str]:

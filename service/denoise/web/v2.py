@@ -11,7 +11,6 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from denoise import __version__, metrics
@@ -21,7 +20,8 @@ from denoise.inference.batching import SIZES
 from denoise.inference.denoiser import Denoiser, Tensor
 from denoise.metrics import Stages
 from denoise.pictures import SMALL_PICTURE
-from denoise.web import bodies, tensors
+from denoise.web import bodies, openapi, tensors
+from denoise.web.shortcut import header
 from denoise.web.state import SMALL_BODY, Service
 from denoise.web.tensors import Inference
 
@@ -33,66 +33,56 @@ JSON_LENGTH = "Inference-Header-Content-Length"  # of what stands before the ten
 NANOSECONDS = 1_000_000_000
 STATISTICS = {"queue": "queue", "decode": "compute_input", "infer": "compute_infer", "encode": "compute_output"}
 UNAVAILABLE = 503
-UNKNOWN = "No model has that name, or not that version."
 
-api = APIRouter(tags=["open inference protocol"])
+router = APIRouter(tags=["open inference protocol"])
 
 Route = Callable[[Any], Any]
 
 
-class Failure(BaseModel):
-    """What went wrong, as the protocol has it."""
-
-    error: str = Field(description="a sentence with the offending value and the limit in it")
-
-
-def _errors(descriptions: dict[int | str, str]) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Failure, "description": description} for status, description in descriptions.items()}
-
-
 def _of_model(what: str, summary: str) -> Route:
     """A GET route below a model's name, with and without its version."""
+    responses = openapi.failure_responses({404: openapi.UNKNOWN})
 
-    def added(endpoint: Any) -> Any:
-        api.get(f"/v2/models/{{name}}/versions/{{version}}{what}", include_in_schema=False)(endpoint)
-        return api.get(f"/v2/models/{{name}}{what}", summary=summary, responses=_errors({404: UNKNOWN}))(endpoint)
+    def add(endpoint: Any) -> Any:
+        router.get(f"/v2/models/{{name}}/versions/{{version}}{what}", include_in_schema=False)(endpoint)
+        return router.get(f"/v2/models/{{name}}{what}", summary=summary, responses=responses)(endpoint)
 
-    return added
+    return add
 
 
-@api.get("/v2", summary="The server")
+@router.get("/v2", summary="The server")
 async def server() -> dict[str, Any]:
     """Its name, its version, and the extensions of the protocol that it keeps."""
     return {"name": "denoise", "version": __version__, "extensions": EXTENSIONS}
 
 
-@api.get("/v2/health/live", summary="Is the process alive?")
+@router.get("/v2/health/live", summary="Is the process alive?")
 async def live() -> dict[str, bool]:
     """200 while the process can answer, as `/livez`."""
     return {"live": True}
 
 
-@api.get("/v2/health/ready", summary="Should it get requests?", responses={UNAVAILABLE: {"description": "Not now."}})
+@router.get("/v2/health/ready", summary="Should it get requests?", responses={UNAVAILABLE: {"description": "Not now."}})
 async def ready(request: Request) -> Response:
     """200 when all models are ready, 503 while draining, as `/readyz`."""
     draining = request.app.state.service.draining
     return JSONResponse({"live": True, "ready": not draining}, UNAVAILABLE if draining else 200)
 
 
-@api.get("/v2/models", summary="The models' names")
+@router.get("/v2/models", summary="The models' names")
 async def models(request: Request) -> dict[str, list[str]]:
     """Of all that are served."""
     return {"models": list(request.app.state.service.denoisers)}
 
 
-@api.post("/v2/repository/index", summary="The models and their state")
+@router.post("/v2/repository/index", summary="The models and their state")
 async def index(request: Request) -> list[dict[str, str]]:
     """Whatever is served is ready."""
     names = request.app.state.service.denoisers
     return [{"name": name, "version": VERSION, "state": "READY", "reason": ""} for name in names]
 
 
-@api.get("/v2/models/stats", summary="What all models have done")
+@router.get("/v2/models/stats", summary="What all models have done")
 async def all_statistics(request: Request) -> dict[str, Any]:
     """Triton's statistics, summed over all worker processes; those of a model, for all."""
     return {"model_stats": [_statistics(model) for model in request.app.state.service.denoisers.values()]}
@@ -144,48 +134,8 @@ async def statistics(request: Request, name: str) -> dict[str, Any]:
     return {"model_stats": [_statistics(_model(request, name))]}
 
 
-@api.post("/v2/models/{name}/versions/{version}/infer", include_in_schema=False)
-@api.post(
-    "/v2/models/{name}/infer",
-    summary="Run a model on tensors",
-    response_class=Response,
-    responses={
-        200: {
-            "content": {
-                "application/json": {"schema": {"type": "object"}},
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            },
-            "description": "The outputs.",
-        },
-        **_errors(
-            {
-                400: "The body is damaged, sizes do not add up, or the tensor does not fit the model.",
-                404: UNKNOWN,
-                408: "The body came too slowly.",
-                413: "More bytes than the limits allow.",
-                415: "A Content-Encoding other than gzip and deflate.",
-                429: "Too many pictures are being worked on; `Retry-After` says when to try again.",
-                504: "The pictures waited longer than the deadline.",
-            }
-        ),
-    },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "example": {
-                        "inputs": [
-                            {"name": tensors.IMAGE, "datatype": "FP32", "shape": [1, 28, 28, 1], "data": [0.0] * 784}
-                        ],
-                        "outputs": [{"name": "restored"}],
-                    }
-                },
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            },
-        }
-    },
-)
+@router.post("/v2/models/{name}/versions/{version}/infer", include_in_schema=False)
+@router.post("/v2/models/{name}/infer", summary="Run a model on tensors", **openapi.INFER_ROUTE)
 async def infer(request: Request, name: str) -> Response:
     """Takes digits as a model sees them: light ink on black, of its own size; FP32 is 0 … 1, UINT8 is 0 … 255.
 
@@ -195,7 +145,7 @@ async def infer(request: Request, name: str) -> Response:
     service: Service = request.app.state.service
     service.pictures.check()
     limit = service.settings.max_body_bytes
-    encoding = bodies.header(request, b"content-encoding").strip().lower().replace("identity", "")
+    encoding = header(request, b"content-encoding").strip().lower().replace("identity", "")
     size = bodies.announced(request, limit)
     with service.bodies.admit(limit if encoding else size if size > SMALL_BODY else 0):
         model = _model(request, name)
@@ -203,7 +153,7 @@ async def infer(request: Request, name: str) -> Response:
         body = await bodies.whole(request, limit)
         if encoding:
             body = await run_in_threadpool(tensors.unpacked, body, encoding, limit)
-        told = bodies.header(request, JSON_LENGTH.lower().encode())
+        told = header(request, JSON_LENGTH.lower().encode())
         most = service.settings.queue, service.settings.max_pixels
         if len(body) <= SMALL_BODY or (len(body) <= SMALL_TENSOR and told.isdigit() and int(told) <= SMALL_BODY):
             inference = tensors.parse(body, told, model, *most)

@@ -1,0 +1,153 @@
+"""The straight line of one picture: prepare, run, finish. Web, bulk, the command line and Python all go along it.
+
+*prepare*: the file's bytes are decoded, noise is laid over where it is wanted, the polarity and the scale are found.
+*run*: the model cleans what it is shown, whole or in tiles. The web gathers small pictures for this step into batches.
+*finish*: the answer goes back to its place, size and polarity in the picture.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator
+
+from denoise.inference import tiling
+from denoise.inference.denoiser import Denoiser, Restored
+from denoise.pictures import Pixels, framing, images, noise, strip
+from denoise.pictures.framing import Frame
+from denoise.pictures.images import Kind
+from denoise.pictures.uncertainty import uncertainty
+
+Run = Callable[[Pixels], Restored]  # a batch [count, height, width, 1] to its answer
+
+
+class Parameters(BaseModel):
+    """How a picture is to be cleaned. Each field is a query parameter, a form field and a key in JSON."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str | None = Field(
+        None, examples=["conv_dae"], description="A name that `/models` lists; else the route's default."
+    )
+    size: Literal["input", "native"] = Field(
+        "input",
+        examples=["input"],
+        description="`input`: the answer has the picture's width and height; `native`: the model's own.",
+    )
+    invert: Literal["auto", "true", "false"] = Field(
+        "auto",
+        examples=["auto"],
+        description="The models see light ink on black. `true`: the picture is dark ink on light paper, is turned over "
+        "for the model and turned back in the answer; `false`: it is not; `auto`: found out.",
+    )
+    layout: Literal["single", "strip"] = Field(
+        "single",
+        examples=["single"],
+        description="`strip`: one captioned picture of what was sent, what the model saw, its hidden code where it has "
+        "one, the answer and the difference.",
+    )
+    noise: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        examples=[0.5],
+        description="Factor of the Gaussian noise that is laid over the picture first, to see the model work.",
+    )
+    seed: NonNegativeInt | None = Field(None, examples=[7], description="Makes `noise` the same every time.")
+
+    @field_validator("invert", mode="before")
+    @classmethod
+    def _spell_boolean(cls, value: object) -> object:
+        return str(value).lower() if isinstance(value, bool) else value
+
+
+class Prepared(NamedTuple):
+    """A picture as a model takes it, and what is needed to put the answer back.
+
+    Attributes:
+        sent: the decoded picture `[height, width]`, 0 … 1.
+        noisy: the same with the noise that was asked for.
+        seen: light ink on black, of the size that the model takes.
+        frame: where `seen` lies in the picture.
+    """
+
+    sent: Pixels
+    noisy: Pixels
+    seen: Pixels
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A picture that is clean.
+
+    Attributes:
+        prepared: what went to the model.
+        answer: what the model made of it, light ink on black, of the size of `prepared.seen`.
+        code: the model's hidden code, where it has one.
+        restored: the answer in the size and polarity of the picture that was sent.
+        shown: what was asked for: `restored`, the answer in the model's size, or a strip; `[height, width]`, 0 … 1.
+    """
+
+    prepared: Prepared
+    answer: Pixels
+    code: Pixels | None
+    restored: Pixels
+    shown: Pixels
+
+    @property
+    def inverted(self) -> bool:
+        """Whether the ink was taken to be dark on light paper."""
+        return self.prepared.frame.inverted
+
+    @property
+    def uncertainty(self) -> float:
+        """0 (sure) … 1: ranks answers by their error."""
+        return uncertainty(self.prepared.seen, self.answer)
+
+    @property
+    def psnr(self) -> tuple[float, float] | None:
+        """Peak signal-to-noise ratios in dB, to what was sent: of the noisy picture, and of the answer.
+
+        None where no noise was laid over it.
+        """
+        sent, noisy = self.prepared.sent, self.prepared.noisy
+        return None if noisy is sent else (noise.psnr(sent, noisy), noise.psnr(sent, self.restored))
+
+    def encode(self, kind: Kind) -> bytes:
+        """`shown` as a file. Raises NotAcceptable when that kind cannot hold it."""
+        return images.encode(self.shown, kind)
+
+
+def prepare(picture: bytes | Pixels, size: tuple[int, int] | None, parameters: Parameters, max_pixels: int) -> Prepared:
+    """Decodes a file, or takes pixels `[height, width]`, and makes of them what a model of `size` takes.
+
+    Raises:
+        UnsupportedKind, TooLarge, BrokenBody: as `images.decode`.
+        BadParameter: the picture is too thin for a model of any size.
+    """
+    sent = images.decode(picture, max_pixels) if isinstance(picture, bytes) else picture
+    noisy = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
+    return Prepared(sent, noisy, *framing.fit(noisy, size, framing.INVERTED[parameters.invert]))
+
+
+def run(model: Run, prepared: Prepared) -> tuple[Pixels, Pixels | None]:
+    """What a model makes of a picture, `[height, width]`, and its hidden code where it has one."""
+    return tiling.run(model, prepared.seen)
+
+
+def finish(prepared: Prepared, answer: Pixels, code: Pixels | None, parameters: Parameters) -> Cleaned:
+    """Puts the model's answer back to its place, size and polarity, in the form that was asked for."""
+    restored = shown = framing.restore(answer, prepared.frame)
+    if parameters.layout == "strip":
+        shown = strip.explain(prepared.noisy, prepared.seen, code, restored)
+    elif parameters.size == "native":
+        shown = framing.restore(answer, prepared.frame, native=True)
+    return Cleaned(prepared, answer, code, restored, shown)
+
+
+def clean(picture: bytes | Pixels, model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaned:
+    """The whole line for one picture by itself. Raises as `prepare` does."""
+    prepared = prepare(picture, model.size, parameters, max_pixels)
+    return finish(prepared, *run(model, prepared), parameters)

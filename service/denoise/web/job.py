@@ -1,0 +1,100 @@
+"""One picture of a request on its way along `cleaning`: a small one in a batch with others, a large one in a thread."""
+
+import base64
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from denoise import cleaning, metrics
+from denoise.cleaning import Cleaned, Parameters, Prepared
+from denoise.errors import TooLarge
+from denoise.inference.denoiser import Denoiser
+from denoise.metrics import Stages
+from denoise.pictures import SMALL_PICTURE, Pixels
+from denoise.web import answers
+from denoise.web.answers import Answer, Psnr
+from denoise.web.archives import File
+from denoise.web.bodies import JSON
+from denoise.web.state import SMALL_BODY, Service
+
+
+class Made(NamedTuple):
+    """The answer to a picture."""
+
+    image: bytes
+    inverted: bool
+    answer: Answer | None  # its JSON form, where that is wanted
+    stages: Stages
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be done with each picture of a request."""
+
+    request: Request
+    service: Service
+    model: Denoiser
+    parameters: Parameters
+    media_type: str
+    among_others: bool = False
+
+    async def run(self, file: File) -> Made:
+        """The answer to a file. Raises RequestError."""
+        return await self.run_small(file) or await self.run_large(file)
+
+    async def run_small(self, file: File) -> Made | None:
+        """The answer by way of a batch, on the event loop; None when the file is not small."""
+        if file.size > SMALL_BODY:
+            return None
+        stages = Stages()
+        try:
+            prepared = self._prepare(file, SMALL_PICTURE)
+        except TooLarge:
+            return None
+        stages.end("decode")
+        ran = await self.service.in_turn(self.request, self.model, prepared.seen[np.newaxis], more=self.among_others)
+        stages.milliseconds |= {"queue": 1000 * ran.waited_s, "infer": 1000 * ran.run_s}
+        stages.start()
+        return self._finish(prepared, ran.pixels[0], None if ran.code is None else ran.code[0], stages)
+
+    async def run_large(self, file: File) -> Made:
+        """The answer by way of a thread."""
+        stages = Stages()
+        async with self.service.large_turn(self.request, self.model):
+            stages.end("queue")
+            prepared = await run_in_threadpool(self._prepare, file, self.service.settings.max_pixels)
+            stages.end("decode")
+            answer, code = await run_in_threadpool(cleaning.run, self.model, prepared)
+            metrics.ran(self.model.name, 1)
+            stages.end("infer")
+            return await run_in_threadpool(self._finish, prepared, answer, code, stages)
+
+    def _prepare(self, file: File, max_pixels: int) -> Prepared:
+        return cleaning.prepare(file.read(), self.model.size, self.parameters, max_pixels)
+
+    def _finish(self, prepared: Prepared, answer: Pixels, code: Pixels | None, stages: Stages) -> Made:
+        cleaned = cleaning.finish(prepared, answer, code, self.parameters)
+        image = cleaned.encode(answers.KINDS.get(self.media_type, "png"))
+        stages.end("encode")
+        metrics.staged(self.model.name, stages.milliseconds.items())
+        described = self._describe(cleaned, image, stages) if self.media_type == JSON else None
+        return Made(image, cleaned.inverted, described, stages)
+
+    def _describe(self, cleaned: Cleaned, image: bytes, stages: Stages) -> Answer:
+        height, width = cleaned.shown.shape
+        psnr = cleaned.psnr
+        return Answer(
+            model=self.model.name,
+            provider=self.model.provider,
+            width=width,
+            height=height,
+            inverted=cleaned.inverted,
+            image=base64.b64encode(image).decode(),
+            code=None if cleaned.code is None else cleaned.code.tolist(),
+            uncertainty=cleaned.uncertainty,
+            psnr=Psnr(before=psnr[0], after=psnr[1]) if psnr else None,
+            timing_ms={name: round(duration, 3) for name, duration in stages.milliseconds.items()},
+        )

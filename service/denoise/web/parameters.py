@@ -1,0 +1,31 @@
+"""Parameters as callers write them, in a query, a form or JSON, and what is wrong with them in sentences."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from denoise.cleaning import Parameters
+from denoise.errors import BadParameter
+
+LONGEST_SHOWN = 100  # characters of a value that an error repeats
+
+
+def merge(parameters: Parameters, others: Mapping[str, Any]) -> Parameters:
+    """The parameters with others laid over them, which win. Raises BadParameter when one is outside its choices."""
+    try:
+        return Parameters.model_validate(parameters.model_dump() | dict(others))
+    except ValidationError as error:
+        raise BadParameter(sentences(error.errors())) from None
+
+
+def sentences(errors: Any) -> str:
+    """Pydantic's errors as sentences that name the parameter and the value that was sent."""
+    return " ".join(_sentence(error) for error in errors)
+
+
+def _sentence(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"] if part != "query") or "The JSON"
+    value = error["input"]  # a structure may be megabytes long, and is not repeated
+    sent = f"={str(value)[:LONGEST_SHOWN]}" if isinstance(value, str | int | float) else ""
+    return f"{name}{sent}: {error['msg']}."

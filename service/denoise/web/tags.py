@@ -1,0 +1,58 @@
+"""What every answer bears and leaves behind: the request's id, a line in the log, its place in the metrics."""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers
+from starlette.types import Message, Scope, Send
+
+from denoise import metrics
+from denoise.web import tracing
+from denoise.web.state import Service
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+UNKNOWN_ROUTE = "other"  # one label for all paths that are none of ours: a label for each would have no end
+LOGGED = {"x-model": "model", "x-execution-provider": "provider", "server-timing": "stages"}
+
+log = logging.getLogger("denoise.requests")
+
+
+def request_id(sent: str) -> str:
+    """The caller's own id for a request where it is a plain token, else a new one."""
+    return sent if REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()
+
+
+def tag(service: Service, scope: Scope, send: Send) -> Send:
+    """A `send` that gives an answer its request's id, and logs and counts it when it begins."""
+    start = time.perf_counter()
+    name = scope["state"]["request_id"]
+    tags = [(b"x-request-id", name.encode())]
+    if service.draining:  # the caller is to open its next connection to another process
+        tags.append((b"connection", b"close"))
+
+    async def tagged(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *tags]
+            route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+            seconds = time.perf_counter() - start
+            log_answer(service, route, name, message["status"], Headers(raw=message["headers"]), seconds)
+        await send(message)
+
+    return tagged
+
+
+def log_answer(
+    service: Service, route: str, name: str, status: int, headers: Mapping[str, str], seconds: float
+) -> None:
+    """Counts an answer that is about to go out, and logs it; `name` is the request's id."""
+    metrics.answered(route, status, seconds)
+    if service.settings.log_requests or tracing.wanted():
+        line = {"request_id": name, "route": route, "status": int(status), "ms": round(1000 * seconds, 3)}
+        line |= {word: headers[header] for header, word in LOGGED.items() if header in headers}
+        if service.settings.log_requests:
+            log.info("answered", extra=line)
+        if tracing.wanted():
+            tracing.note(line)
