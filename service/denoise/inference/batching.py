@@ -102,7 +102,7 @@ class Batcher:
         start = time.perf_counter()
         restored = model(pixels[..., np.newaxis])
         spent = time.perf_counter() - start
-        metrics.ran(model.name, len(pixels))
+        metrics.count_run(model.name, len(pixels))
         return Ran(restored.pixels[..., 0], restored.code, 0, spent, len(pixels))
 
     def expected_wait_s(self) -> float:
@@ -120,7 +120,7 @@ class Batcher:
             self._scheduled = bool(self._busy)
             if self._scheduled:
                 loop.call_soon(self._turn, loop)
-        metrics.waiting("small", sum(line.pictures for line in self._busy.values()))
+        metrics.set_waiting("small", sum(line.pictures for line in self._busy.values()))
 
     def _batch(self, line: _Line) -> list[_Part]:
         """The next pictures of a line, as many as fit into a turn."""
@@ -176,7 +176,7 @@ def _run(line: _Line, batch: list[_Part]) -> None:
         if sum(len(ran.pixels) for ran in waiting.ran) == len(waiting.pixels):
             waiting.answer.set_result(_joined(waiting.ran))
     line.seconds = INERTIA * line.seconds + (1 - INERTIA) * spent / len(pixels)
-    metrics.ran(line.model.name, len(pixels))
+    metrics.count_run(line.model.name, len(pixels))
 
 
 def _joined(ran: list[Ran]) -> Ran:

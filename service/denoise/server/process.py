@@ -21,7 +21,7 @@ import uvicorn
 if sys.platform != "win32":
     import resource
 
-from denoise import logs, metrics
+from denoise import logs
 from denoise.errors import SetupError
 from denoise.inference import denoiser
 from denoise.machine import cpus
@@ -171,7 +171,6 @@ def _work(settings: Settings, listening: socket.socket) -> None:
     server = _server(settings, Listener(listening))
     _listen(settings, listening, _greeting(server.service))
     server.run(sockets=[])
-    metrics.count()
 
 
 def _work_for(settings: Settings, inbox: Inbox, parent: Connection, first: bool) -> None:
@@ -180,7 +179,6 @@ def _work_for(settings: Settings, inbox: Inbox, parent: Connection, first: bool)
     parent.send(_greeting(server.service) if first else "")
     threading.Thread(target=_outlive, args=(parent, server), daemon=True).start()
     server.run(sockets=[])
-    metrics.count()
 
 
 def _server(settings: Settings, source: Source) -> Server:

@@ -189,7 +189,7 @@ class Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         request_id = tags.request_id(known.request_id)
         self.transport.write(_refusal(service.pictures.sentence, known.path, request_id))
-        metrics.refused(Busy.__name__)
+        metrics.count_refusal(Busy.__name__)
         tags.log_answer(service, known.path, request_id, STATUS[Busy], {}, 0.0)
         self._body_ahead = max(0, known.length - len(body))
         self._wait_for(Stage.BODY if self._body_ahead else Stage.NOTHING)
@@ -215,7 +215,7 @@ class Protocol(HttpToolsProtocol):
         known = dict(self.scope["headers"]) if self._stage is Stage.BODY else {}
         path = self.scope.get("path", "") if self._stage is Stage.BODY else ""  # none where the URL is no URL
         request_id = tags.request_id(known.get(b"x-request-id", b"").decode("latin-1"))
-        metrics.refused(status.phrase.title().replace(" ", ""))
+        metrics.count_refusal(status.phrase.title().replace(" ", ""))
         self.transport.write(_problem(status, sentence, path, request_id, ("connection: close",)))
         self.transport.close()
 

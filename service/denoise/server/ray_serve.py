@@ -38,7 +38,8 @@ async def _metrics(_request: Request) -> Response:
     here = serve.get_replica_context()
     handle = serve.get_deployment_handle(here.deployment, here.app_name)
     told = await handle.broadcast("numbers").results_async(timeout_s=ANSWERED_S, return_exceptions=True)
-    content, media_type = metrics.together(dict(one for one in told if isinstance(one, tuple)))  # the others have died
+    alive: dict[str, str] = dict(one for one in told if isinstance(one, tuple))
+    content, media_type = metrics.merge_replicas(alive)
     return Response(content, media_type=media_type)
 
 

@@ -207,7 +207,7 @@ class Workers:
         for watched in (worker.process.sentinel, worker.lifeline):
             with contextlib.suppress(KeyError):
                 self._events.unregister(watched)
-        metrics.ended(worker.process.pid or 0, counts)
+        metrics.forget_worker(worker.process.pid or 0, counts)
         with contextlib.suppress(EOFError):
             while connection := worker.inbox.take():
                 self._untaken.append(connection)

@@ -46,7 +46,7 @@ def create_app(settings: Settings | None = None, *, short_way: bool = True) -> "
         telemetry=tracing.options(),
         exception_handlers=dict.fromkeys(problems.HANDLED, problems.respond),
     )
-    metrics.serves(_labels(app.state.service.denoisers))
+    metrics.set_models(_labels(app.state.service.denoisers))
     app.include_router(image_routes.router)
     app.include_router(service_routes.router)
     app.include_router(v2.router)
@@ -133,7 +133,7 @@ class App(FastAPI):
         except Exception:  # a bug of ours: nobody awaits this task, so only the log can tell
             log.exception("The models stay as they were.")
             return
-        metrics.serves(_labels(service.denoisers), no_more=before - _labels(service.denoisers))
+        metrics.set_models(_labels(service.denoisers), gone=before - _labels(service.denoisers))
         service.batcher = Batcher(service.settings.deadline_seconds)  # the old one finishes what waits in it
         openapi.describe(self.openapi(), service)
         log.info("The models have been loaded anew: %s", ", ".join(service.denoisers))

@@ -60,7 +60,7 @@ async def _run(job: Job, file: File, large: asyncio.Semaphore) -> Made | Problem
         async with large:
             return await job.run_large(file)
     except RequestError as error:
-        metrics.refused(type(error).__name__)
+        metrics.count_refusal(type(error).__name__)
         path, request_id = job.request.scope["path"], job.request.state.request_id
         return problems.problem(problems.STATUS[type(error)], str(error), path, request_id)
 

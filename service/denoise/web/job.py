@@ -68,7 +68,7 @@ class Job:
             prepared = await run_in_threadpool(self._prepare, file, self.service.settings.max_pixels)
             stages.end("decode")
             answer, code = await run_in_threadpool(cleaning.run, self.model, prepared)
-            metrics.ran(self.model.name, 1)
+            metrics.count_run(self.model.name, 1)
             stages.end("infer")
             return await run_in_threadpool(self._finish, prepared, answer, code, stages)
 
@@ -79,7 +79,7 @@ class Job:
         cleaned = cleaning.finish(prepared, answer, code, self.parameters)
         image = cleaned.encode(answers.KINDS.get(self.media_type, "png"))
         stages.end("encode")
-        metrics.staged(self.model.name, stages.milliseconds.items())
+        metrics.count_stages(self.model.name, stages.milliseconds.items())
         described = self._describe(cleaned, image, stages) if self.media_type == JSON else None
         return Made(image, cleaned.inverted, described, stages)
 

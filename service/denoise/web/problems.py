@@ -45,7 +45,7 @@ async def respond(request: Request, error: Exception) -> Response:
     """The answer to a request that raised an error, whichever way it came."""
     match error:
         case errors.RequestError():
-            metrics.refused(type(error).__name__)
+            metrics.count_refusal(type(error).__name__)
             return _response(request, STATUS[type(error)], str(error))
         case RequestValidationError():
             return _response(request, HTTPStatus.UNPROCESSABLE_ENTITY, parameters.sentences(error.errors()))

@@ -70,12 +70,12 @@ class Service:
         """
         try:
             async with asyncio.timeout(self.settings.deadline_seconds):
-                metrics.waiting("large", self.large.statistics().tasks_waiting + 1)
+                metrics.set_waiting("large", self.large.statistics().tasks_waiting + 1)
                 await self.large.acquire()
         except TimeoutError:
             raise Late(f"The picture waited for {self.settings.deadline_seconds:g} s without its turn.") from None
         finally:
-            metrics.waiting("large", self.large.statistics().tasks_waiting)
+            metrics.set_waiting("large", self.large.statistics().tasks_waiting)
         try:
             if await request.is_disconnected():
                 raise ClientDisconnect

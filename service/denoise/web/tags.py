@@ -48,7 +48,7 @@ def log_answer(
     service: Service, route: str, name: str, status: int, headers: Mapping[str, str], seconds: float
 ) -> None:
     """Counts an answer that is about to go out, and logs it; `name` is the request's id."""
-    metrics.answered(route, status, seconds)
+    metrics.count_answer(route, status, seconds)
     if service.settings.log_requests or tracing.wanted():
         line = {"request_id": name, "route": route, "status": int(status), "ms": round(1000 * seconds, 3)}
         line |= {word: headers[header] for header, word in LOGGED.items() if header in headers}

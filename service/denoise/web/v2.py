@@ -167,7 +167,7 @@ async def infer(request: Request, name: str) -> Response:
             else:
                 content, length = await run_in_threadpool(tensors.compose, name, VERSION, inference, outputs)
     stages.end("encode")
-    metrics.staged(model.name, stages.milliseconds.items())
+    metrics.count_stages(model.name, stages.milliseconds.items())
     headers = {"Server-Timing": stages.header(), "X-Model": model.name, "X-Execution-Provider": model.provider}
     if length == len(content):
         return Response(content, media_type="application/json", headers=headers)
@@ -191,7 +191,7 @@ async def _outputs(
         async with service.large_turn(request, model):
             stages.end("queue")
             tiled = [await run_in_threadpool(tiling.run, model, picture) for picture in pictures]
-            metrics.ran(model.name, len(tiled))
+            metrics.count_run(model.name, len(tiled))
             restored = np.stack([pixels for pixels, _ in tiled])
             codes = None if tiled[0][1] is None else np.stack([code for _, code in tiled if code is not None])
             stages.end("infer")
@@ -215,7 +215,7 @@ def _model(request: Request, name: str) -> Denoiser:
 
 
 def _statistics(model: Denoiser) -> dict[str, Any]:
-    done = metrics.done(model.name)
+    done = metrics.read_totals(model.name)
     times = {theirs: done.stages.get(ours, (0, 0.0)) for ours, theirs in STATISTICS.items()}
     times["success"] = done.stages.get("encode", (0, 0.0))[0], sum(seconds for _, seconds in times.values())
     return {
