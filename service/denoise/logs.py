@@ -11,7 +11,7 @@ Form = Literal["console", "json"]
 
 
 def start(form: Form) -> None:
-    """Every logger of the process writes to standard error from now on."""
+    """Has every logger of the process write to standard error in this form."""
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso"),
@@ -34,5 +34,5 @@ def start(form: Form) -> None:
 
 
 def _without_colours(_logger: object, _method: str, event: EventDict) -> EventDict:
-    event.pop("color_message", None)  # uvicorn's second wording
+    event.pop("color_message", None)  # uvicorn adds its message a second time, in colours.
     return event

@@ -6,7 +6,8 @@ from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMORY_LIMITS = (CGROUP / "memory.max", CGROUP / "memory" / "memory.limit_in_bytes")
-NO_LIMIT = 1 << 60  # bytes: control groups tell of none by a number as large
+# Control groups without a limit name one of more bytes than this.
+NO_LIMIT = 1 << 60
 
 
 def cpus() -> int:
@@ -17,7 +18,7 @@ def cpus() -> int:
 
 def _quota(cgroup: Path) -> float | None:
     """CPUs that the control group at `cgroup` allows; None when it sets no limit."""
-    with contextlib.suppress(OSError, ValueError):  # no such file, or `max`: no limit of this kind
+    with contextlib.suppress(OSError, ValueError):  # Where the file is missing or says `max`, there is no limit.
         quota, period = (cgroup / "cpu.max").read_text().split()
         return int(quota) / int(period)
     with contextlib.suppress(OSError, ValueError):

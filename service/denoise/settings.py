@@ -19,11 +19,12 @@ from denoise.logs import Form
 
 Device = Literal["auto", "cuda", "cpu"]
 MAX_PIXELS = 16_000_000  # of a picture, by default
-INSTALLED = Path(__file__).resolve().parent / "models"  # where pip lays them; in a clone they are one folder up
+# pip lays the models beside this file; in a clone they lie at the top.
+INSTALLED = Path(__file__).resolve().parent / "models"
 
 
 class Settings(BaseSettings):
-    """What the service reads from its environment at start; README.md has the same rows."""
+    """What the service reads from its environment at start; the documented table has the same rows."""
 
     model_config = SettingsConfigDict(env_prefix="DENOISE_", env_ignore_empty=True, frozen=True)
 
@@ -89,8 +90,8 @@ class Settings(BaseSettings):
     @field_validator("api_keys")
     @classmethod
     def _sendable(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        told = [key.get_secret_value() for key in keys]
-        if not all(key and key.isascii() and key.isprintable() for key in told):
+        plain = [key.get_secret_value() for key in keys]
+        if not all(key and key.isascii() and key.isprintable() for key in plain):
             raise ValueError("a key is made of printable ASCII characters, at least one")
         return keys
 
@@ -102,5 +103,5 @@ def read() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         variable = "_".join(("DENOISE", *(str(part).upper() for part in first["loc"])))
-        value = "" if first["loc"] == ("api_keys",) else f"={first['input']}"  # a secret stays one
+        value = "" if first["loc"] == ("api_keys",) else f"={first['input']}"  # Keys are secret.
         raise SetupError(f"{variable}{value} cannot be used: {first['msg']}.") from None

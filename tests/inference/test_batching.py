@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from denoise.errors import Busy, Late
-from denoise.inference.batching import SIZES, Batcher, Gate, Ran
+from denoise.inference.batching import PICTURES_PER_RUN, Batcher, Gate, Ran
 from denoise.inference.denoiser import CPU, Denoiser, Restored
 from tests.conftest import Pixels
 
@@ -31,7 +31,7 @@ def test_pictures_that_wait_together_run_together_and_come_back_to_their_callers
     for value, ran in enumerate(answers):
         assert np.array_equal(ran.pixels, picture(value / 200))
         assert ran.code is not None
-        assert ran.batch in SIZES
+        assert ran.batch in PICTURES_PER_RUN
     assert answers[0].batch > 1
 
 
@@ -45,7 +45,7 @@ def test_pictures_of_one_caller_stay_together_in_however_many_runs(model: Denois
     assert np.array_equal(mine.pixels, np.concatenate([picture(value / 200) for value in range(150)]))
     assert mine.code is not None
     assert len(mine.code) == 150
-    assert mine.batch in SIZES
+    assert mine.batch in PICTURES_PER_RUN
     assert mine.run_s > 0
     assert np.array_equal(before.pixels, picture(0.9))
     assert np.array_equal(after.pixels, picture(0.8))

@@ -20,31 +20,42 @@ from denoise.errors import Busy, Late
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures import Pixels
 
-SIZES = (64, 32, 16, 8, 4, 2, 1)  # pictures in a run: few, since a runtime keeps memory and plans for each
+# A runtime keeps memory and plans for each number of pictures that it has run, so there are few.
+PICTURES_PER_RUN = (64, 32, 16, 8, 4, 2, 1)
 TURN_S = 0.02
-FIRST_GUESS_S = 2e-6  # per pixel, until a run has been timed
-INERTIA = 0.8  # of the time per picture, from run to run
+# A guess that holds until a run of the model has been timed.
+SECONDS_PER_PIXEL = 2e-6
+# This share of the expected time per picture stays when a run has been timed; the rest is the run's.
+INERTIA = 0.8
 
 
 class Ran(NamedTuple):
-    """What became of pictures."""
+    """The answers to one caller's pictures.
 
-    pixels: Pixels  # [count, height, width], 0 … 1
-    code: Pixels | None  # [count, ...]
-    waited_s: float  # the first of them
-    run_s: float  # of all runs that they were in
-    batch: int  # pictures in the largest of these
+    Attributes:
+        pixels: `[count, height, width]`, 0 … 1.
+        code: `[count, ...]`; None of a model without a hidden code.
+        waited_s: seconds until the first picture's run began.
+        run_s: seconds that all runs took in which the pictures were.
+        batch: pictures in the largest of these runs.
+    """
+
+    pixels: Pixels
+    code: Pixels | None
+    waited_s: float
+    run_s: float
+    batch: int
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """Pictures of one caller."""
+    """Pictures `[count, height, width]` of one caller, the first `taken` of which have been put into runs."""
 
-    pixels: Pixels  # [count, height, width]
+    pixels: Pixels
     answer: "asyncio.Future[Ran]"
     since: float
-    taken: int = 0  # of them, into runs
-    ran: list[Ran] = field(default_factory=list)  # what became of these
+    taken: int = 0
+    ran: list[Ran] = field(default_factory=list)
 
     @property
     def left(self) -> int:
@@ -52,9 +63,9 @@ class _Waiting:
 
 
 class _Part(NamedTuple):
-    """Some of them, in a run."""
+    """Those of a caller's waiting pictures that are in one run."""
 
-    of: _Waiting
+    waiting: _Waiting
     pixels: Pixels
 
 
@@ -63,9 +74,9 @@ class _Line:
     """Pictures of one size that wait for one model."""
 
     model: Denoiser
-    seconds: float  # per picture
+    seconds_per_picture: float
     waiting: deque[_Waiting] = field(default_factory=deque)
-    pictures: int = 0  # of them
+    pictures: int = 0
 
 
 class Batcher:
@@ -75,11 +86,12 @@ class Batcher:
         """Pictures that have waited longer than `deadline_s` are not run any more."""
         self.deadline_s = deadline_s
         self._lines: dict[tuple[Denoiser, tuple[int, ...]], _Line] = {}
-        self._busy: dict[tuple[Denoiser, tuple[int, ...]], _Line] = {}  # those in which something waits
+        # The lines in which something waits.
+        self._busy: dict[tuple[Denoiser, tuple[int, ...]], _Line] = {}
         self._scheduled = False
 
     def run(self, model: Denoiser, pixels: Pixels) -> "asyncio.Future[Ran]":
-        """What `model` makes of pictures `[count, height, width]`; those of a cancelled future are left out.
+        """The answers of `model` to pictures `[count, height, width]`; those of a cancelled future are left out.
 
         The future raises Late when the deadline passed first.
         """
@@ -87,7 +99,7 @@ class Batcher:
         key = model, pixels.shape[1:]
         line = self._lines.get(key)
         if line is None:
-            line = self._lines[key] = _Line(model, FIRST_GUESS_S * pixels[0].size)
+            line = self._lines[key] = _Line(model, SECONDS_PER_PIXEL * pixels[0].size)
         self._busy[key] = line
         answer: asyncio.Future[Ran] = loop.create_future()
         line.waiting.append(_Waiting(pixels, answer, time.perf_counter()))
@@ -98,7 +110,7 @@ class Batcher:
         return answer
 
     def run_alone(self, model: Denoiser, pixels: Pixels) -> Ran:
-        """The same at once, for what no other is beside: it need not wait for a turn of the loop."""
+        """The same at once: what comes alone need not wait for a turn of the loop."""
         start = time.perf_counter()
         restored = model(pixels[..., np.newaxis])
         spent = time.perf_counter() - start
@@ -106,8 +118,8 @@ class Batcher:
         return Ran(restored.pixels[..., 0], restored.code, 0, spent, len(pixels))
 
     def expected_wait_s(self) -> float:
-        """How long a picture that comes now will wait, about."""
-        return sum(line.pictures * line.seconds for line in self._busy.values())
+        """About how many seconds a picture that comes now will wait."""
+        return sum(line.pictures * line.seconds_per_picture for line in self._busy.values())
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         key, line = min(self._busy.items(), key=lambda item: item[1].waiting[0].since)
@@ -124,21 +136,21 @@ class Batcher:
 
     def _batch(self, line: _Line) -> list[_Part]:
         """The next pictures of a line, as many as fit into a turn."""
-        fitting = min(SIZES[0], max(1.0, TURN_S / line.seconds))
+        fitting = min(PICTURES_PER_RUN[0], max(1.0, TURN_S / line.seconds_per_picture))
         late = time.perf_counter() - self.deadline_s
         first: list[_Waiting] = []
         count = 0
         while line.waiting and count < fitting:
             waiting = line.waiting.popleft()
             line.pictures -= waiting.left
-            if waiting.answer.done():  # its caller has gone
+            if waiting.answer.done():  # The caller has gone.
                 continue
             if waiting.since < late:
                 waiting.answer.set_exception(Late(f"The picture waited for {self.deadline_s:g} s without its turn."))
                 continue
             first.append(waiting)
             count += waiting.left
-        size = next((size for size in SIZES if size <= min(fitting, count)), 0)
+        size = next((size for size in PICTURES_PER_RUN if size <= min(fitting, count)), 0)
         batch = []
         for waiting in first:
             part = _Part(waiting, waiting.pixels[waiting.taken : waiting.taken + size])
@@ -158,12 +170,12 @@ def _run(line: _Line, batch: list[_Part]) -> None:
     pixels = batch[0].pixels if len(batch) == 1 else np.concatenate([part.pixels for part in batch])
     try:
         restored = line.model(pixels[..., np.newaxis])
-    except Exception as error:  # whatever a runtime raises goes to the pictures that it is about
+    except Exception as error:  # Whatever the runtime raises is the answer to the pictures of the run.
         if len(batch) > 1:
             for part in batch:
                 _run(line, [part])
-        elif not batch[0].of.answer.done():
-            batch[0].of.answer.set_exception(error)
+        elif not batch[0].waiting.answer.done():
+            batch[0].waiting.answer.set_exception(error)
         return
     spent = time.perf_counter() - start
     begin = 0
@@ -174,13 +186,13 @@ def _run(line: _Line, batch: list[_Part]) -> None:
         waited = start - waiting.since
         waiting.ran.append(Ran(restored.pixels[own, ..., 0], code, waited, spent, len(pixels)))
         if sum(len(ran.pixels) for ran in waiting.ran) == len(waiting.pixels):
-            waiting.answer.set_result(_joined(waiting.ran))
-    line.seconds = INERTIA * line.seconds + (1 - INERTIA) * spent / len(pixels)
+            waiting.answer.set_result(_join(waiting.ran))
+    line.seconds_per_picture = INERTIA * line.seconds_per_picture + (1 - INERTIA) * spent / len(pixels)
     metrics.count_run(line.model.name, len(pixels))
 
 
-def _joined(ran: list[Ran]) -> Ran:
-    """What became of pictures that were in several runs."""
+def _join(ran: list[Ran]) -> Ran:
+    """The answers to pictures that were in several runs, as those to one."""
     if len(ran) == 1:
         return ran[0]
     codes = [one.code for one in ran if one.code is not None]
@@ -231,18 +243,20 @@ class Gate:
         if count and self.inside and self.inside + count > self.most:
             raise Busy(self.sentence)
 
-    def admit(self, count: int = 1) -> "_Inside":
+    def admit(self, count: int = 1) -> "Admission":
         """A context in which so many count. Raises Busy when there is no room for them."""
         self.check(count)
-        return _Inside(self, count)
+        return Admission(self, count)
 
 
 @dataclass(slots=True)
-class _Inside:
+class Admission:
+    """A context in which so many count as inside."""
+
     gate: Gate
     much: int
 
-    def __enter__(self) -> "_Inside":
+    def __enter__(self) -> "Admission":
         self.gate.inside += self.much
         return self
 

@@ -20,15 +20,19 @@ Task = Literal["reconstruct", "denoise"]
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
-PROBE_TOLERANCE = 1e-4  # per pixel, between the answer here and Keras' own; float32 everywhere stays far under it
-WIDE = 128 * 128  # pixels: up to here several threads would take longer to wake than they save
+# A pixel of the answer here may differ so much from Keras' own; float32 everywhere stays far under it.
+PROBE_TOLERANCE = 1e-4
+# For pictures of up to so many pixels, waking several threads takes longer than they save.
+PIXELS_PER_THREAD = 128 * 128
 CUDA_OPTIONS = {
-    "cudnn_conv_algo_search": "HEURISTIC",  # the default searches again, for most of a second, at every new shape
-    "use_tf32": "0",  # its ten-bit mantissa would need a tolerance that hides real faults
+    # The default searches again, for most of a second, at every new shape.
+    "cudnn_conv_algo_search": "HEURISTIC",
+    # TF32 has a mantissa of ten bits; it would need a tolerance that hides real faults.
+    "use_tf32": "0",
 }
-SMALLEST = (1, 8, 8, 1)  # of what a model of any size takes
+SMALLEST_INPUT = (1, 8, 8, 1)
 FACTS = ("title", "training_data", "noise", "date")
-FATAL = 4  # onnxruntime's log level
+ORT_LOGS_FATAL = 4
 _TASKS: dict[str, Task] = {"reconstruct": "reconstruct", "denoise": "denoise"}
 _SHRINK = onnxruntime.RunOptions()
 _SHRINK.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
@@ -37,19 +41,30 @@ log = logging.getLogger(__name__)
 
 
 class Restored(NamedTuple):
-    """A model's answer to a batch."""
+    """A model's answer to a batch.
 
-    pixels: Pixels  # [batch, height, width, 1], 0 … 1
-    code: Pixels | None  # [batch, ...], where the model has a hidden code
+    Attributes:
+        pixels: `[batch, height, width, 1]`, 0 … 1.
+        code: `[batch, ...]`; None of a model without a hidden code.
+    """
+
+    pixels: Pixels
+    code: Pixels | None
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output of a model."""
+    """An input or output of a model.
+
+    Attributes:
+        name: as the model's file has it.
+        shape: lengths of its axes; a name stands for a length that may change.
+        type: as onnxruntime names it.
+    """
 
     name: str
-    shape: tuple[int | str, ...]  # a name stands for a length that may change
-    type: str  # as onnxruntime names it
+    shape: tuple[int | str, ...]
+    type: str
 
     def __str__(self) -> str:
         return f"`{self.name}` {self.type} {list(self.shape)}"
@@ -72,7 +87,7 @@ class Denoiser:
     """
 
     def __init__(self, path: Path, provider: str, threads: int) -> None:
-        """Loads the file and proves it; pictures larger than WIDE run with `threads` threads.
+        """Loads the file and proves it; pictures larger than PIXELS_PER_THREAD run with `threads` threads.
 
         Raises SetupError when it does not hold its contract.
         """
@@ -106,7 +121,7 @@ class Denoiser:
             raise _broken(path, f"its metadata cannot be read: {error}") from error
         try:
             self.difference = float(np.max(np.abs(self(probe).pixels - expected)))
-        except Exception as error:  # onnxruntime's exceptions have no common class of their own
+        except Exception as error:  # onnxruntime's exceptions have no base class of their own.
             raise SetupError(f"{path} does not run on {self.provider}: {error}") from error
         if not self.difference <= PROBE_TOLERANCE:
             raise SetupError(
@@ -116,18 +131,18 @@ class Denoiser:
 
     def __call__(self, pixels: Pixels) -> Restored:
         """The answer to a batch `[batch, height, width, 1]`, light ink on black, 0 … 1, of the model's `size`."""
-        session = self._wide if pixels[0].size > WIDE else self._session
+        session = self._wide if pixels[0].size > PIXELS_PER_THREAD else self._session
         answers = session.run(None, {"image": pixels})
         named = dict(zip((output.name for output in self.outputs), answers, strict=True))
         return Restored(named["restored"], named.get("code"))
 
     def give_back(self) -> None:
-        """Gives the memory that large pictures took back to the system, but for what is in use now.
+        """Returns to the system the memory that large pictures took and that is not in use now.
 
         onnxruntime's arena gives nothing back by itself, and doubles when what is free in it lies in pieces.
         """
         if self.size is None and self.provider == CPU:
-            self._wide.run(None, {"image": np.zeros(SMALLEST, np.float32)}, _SHRINK)
+            self._wide.run(None, {"image": np.zeros(SMALLEST_INPUT, np.float32)}, _SHRINK)
 
 
 def load(folder: Path, device: Device, threads: int) -> dict[str, Denoiser]:
@@ -171,16 +186,16 @@ def default(denoisers: Mapping[str, Denoiser], task: Task, named: str | None = N
 
 
 def providers() -> list[str]:
-    """What the onnxruntime installed here was built for; whether it runs is another matter."""
+    """The providers that the onnxruntime installed here was built for; a model may still fail to run on one."""
     return list(onnxruntime.get_available_providers())
 
 
 def versions() -> dict[str, str]:
-    """The runtime's own, for whoever has to know what runs here."""
-    told = {"onnxruntime": onnxruntime.__version__}
+    """The versions of onnxruntime and of the CUDA that it was built for, by name."""
+    found = {"onnxruntime": onnxruntime.__version__}
     if cuda := getattr(onnxruntime, "cuda_version", ""):
-        told["CUDA it is built for"] = cuda
-    return told
+        found["CUDA it is built for"] = cuda
+    return found
 
 
 def _session(path: Path, content: bytes, provider: str, threads: int) -> onnxruntime.InferenceSession:
@@ -190,18 +205,20 @@ def _session(path: Path, content: bytes, provider: str, threads: int) -> onnxrun
                 "DENOISE_DEVICE=cuda, but the onnxruntime installed here is built without CUDA; "
                 "an environment made from requirements/cuda.txt has the one with it."
             )
-        onnxruntime.preload_dlls()  # CUDA and cuDNN may come as Python packages, where no loader looks
+        onnxruntime.preload_dlls()  # CUDA and cuDNN may be Python packages, where no loader looks.
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads  # its own choice would be the host's cores, not the container's
+    # onnxruntime would choose by the host's cores, not the container's.
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = FATAL  # what goes wrong is raised, or seen below
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads would burn their CPU
+    options.log_severity_level = ORT_LOGS_FATAL  # Errors are raised as exceptions as well.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # Idle threads would burn their CPU.
     providers = [(CUDA, CUDA_OPTIONS), CPU] if provider == CUDA else [CPU]
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers)
-    except Exception as error:  # onnxruntime's exceptions have no common class of their own
+    except Exception as error:  # onnxruntime's exceptions have no base class of their own.
         raise SetupError(f"{path} cannot be loaded: {error}") from error
-    if session.get_providers()[0] != provider:  # asked for CUDA where there is none, onnxruntime takes the CPU
+    # Where there is no CUDA, onnxruntime takes the CPU without an error.
+    if session.get_providers()[0] != provider:
         raise SetupError("No GPU that onnxruntime can use was found: the driver, CUDA or cuDNN is missing or too old.")
     return session
 

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from denoise import __version__, metrics
 from denoise.errors import BadTensor, UnknownModel
 from denoise.inference import tiling
-from denoise.inference.batching import SIZES
+from denoise.inference.batching import PICTURES_PER_RUN
 from denoise.inference.denoiser import Denoiser, Tensor
 from denoise.metrics import Stages
 from denoise.pictures import SMALL_PICTURE
@@ -121,10 +121,10 @@ async def config(request: Request, name: str) -> dict[str, Any]:
         "platform": "onnxruntime_onnx",
         "backend": "onnxruntime",
         "version_policy": {"latest": {"num_versions": 1}},
-        "max_batch_size": max(SIZES),
+        "max_batch_size": max(PICTURES_PER_RUN),
         "input": [described(tensor) for tensor in model.inputs],
         "output": [described(tensor) for tensor in model.outputs],
-        "dynamic_batching": {"preferred_batch_size": sorted(SIZES), "max_queue_delay_microseconds": 0},
+        "dynamic_batching": {"preferred_batch_size": sorted(PICTURES_PER_RUN), "max_queue_delay_microseconds": 0},
     }
 
 
