@@ -100,7 +100,7 @@ def over_array(folder: Path, path: Path, digits: Bytes, seconds: float, kind: st
     model = Denoiser(path, CPU, 1)
     work = arrays.Work(model, model.size, threads)
     source, target = folder / "digits.npy", folder / "clean.npy"
-    first = (digits[: 2 * arrays.RUN, ..., np.newaxis] / np.float32(255)).astype(np.float32)
+    first = (digits[: 2 * arrays.PICTURES_PER_RUN, ..., np.newaxis] / np.float32(255)).astype(np.float32)
     rate = len(first) / _seconds(lambda: model(first))
     digits = np.resize(digits, (min(MOST_DIGITS, int(rate * seconds)), *digits.shape[1:]))
     pixels = (digits / np.float32(255)).astype(np.float32)[..., np.newaxis]
@@ -116,7 +116,7 @@ def over_array(folder: Path, path: Path, digits: Bytes, seconds: float, kind: st
                 pass
 
     def bare() -> None:
-        batches = range(0, len(pixels), arrays.RUN)
+        batches = range(0, len(pixels), arrays.PICTURES_PER_RUN)
         with ThreadPoolExecutor(threads) as pool:
             share = len(batches) // threads + 1
             parts = [batches[start : start + share] for start in range(0, len(batches), share)]
@@ -131,7 +131,7 @@ def over_array(folder: Path, path: Path, digits: Bytes, seconds: float, kind: st
 
 
 def _cut(pixels: NDArray[np.float32], starts: range) -> Iterator[NDArray[np.float32]]:
-    return (pixels[start : start + arrays.RUN] for start in starts)
+    return (pixels[start : start + arrays.PICTURES_PER_RUN] for start in starts)
 
 
 def _seconds(function: Callable[[], object]) -> float:

@@ -151,7 +151,7 @@ def test_what_cannot_be_taken_is_told(content: bytes, error: type[RequestError],
 def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     shape = (20_000, 28, 28)  # 60 MB as float32
     np.lib.format.open_memmap(tmp_path / "in.npy", "w+", np.float32, shape).flush()
-    block = arrays.RUN * arrays.BLOCK * 28 * 28 * 4
+    block = arrays.PICTURES_PER_RUN * arrays.RUNS_PER_BLOCK * 28 * 28 * 4
 
     class Counted(io.RawIOBase):
         largest = 0

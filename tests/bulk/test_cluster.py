@@ -18,8 +18,9 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from denoise.bulk import arrays, cluster, files, tables
-from denoise.bulk.cluster import Job, Outcome
+from denoise.bulk import arrays, cluster, tables
+from denoise.bulk.pieces import Job, Outcome, Piece
+from denoise.bulk.plan import make_plan
 from denoise.bulk.processes import Engine
 from denoise.cleaning import Parameters
 from denoise.cli import commands
@@ -88,7 +89,7 @@ def test_tables_keep_their_rows_and_other_columns(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tables, "ROWS", 30)
+    monkeypatch.setattr(tables, "ROWS_PER_RANGE", 30)
     pictures = [png(digit) for digit in digits[:100]]
     plain: list[bytes | None] = [*pictures[:50], b"no picture", None, *pictures[52:]]
     structs = [one and {"bytes": one, "path": f"{n}.png"} for n, one in enumerate(plain)]
@@ -105,7 +106,7 @@ def test_tables_keep_their_rows_and_other_columns(
     assert f"{given}/plain.parquet, row 50: The 10 bytes are no image" in told
     assert f"{given}/labels.parquet: It has no column of pictures; none of its columns has binary values." in told
     assert f"{given}/broken.parquet: The table cannot be read: " in told
-    half = Engine(tiny_models / "half.onnx", CPU, Parameters()).opened()
+    half = Engine(tiny_models / "half.onnx", CPU, Parameters()).start()
     for name in ("plain", "structs"):
         table, answer = (parquet.read_table(folder / f"{name}.parquet") for folder in (given, tmp_path / "clean"))
         assert answer.schema.equals(table.schema, check_metadata=True)
@@ -118,11 +119,11 @@ def test_tables_keep_their_rows_and_other_columns(
 def test_a_node_that_is_lost_costs_nothing(
     ray_cluster: RayCluster, tmp_path: Path, digits: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "PICTURES", 4)
-    monkeypatch.setattr(arrays, "BLOCK", 1)
+    monkeypatch.setattr(cluster, "PICTURES_PER_PIECE", 4)
+    monkeypatch.setattr(arrays, "RUNS_PER_BLOCK", 1)
     fill(tmp_path / "scans", digits, 200, side=160)
     np.save(tmp_path / "scans" / "digits.npy", digits[:3000])
-    plan = files.planned([str(tmp_path / "scans")], str(tmp_path / "clean"), None, False, tables=True)
+    plan = make_plan([str(tmp_path / "scans")], str(tmp_path / "clean"), None, False, tables=True)
     work = job(ROOT / "models" / "conv_dae.onnx")
     running = cluster.clean(plan, work, lambda _: None)
     outcomes = [next(running)]
@@ -146,7 +147,7 @@ def works_on_it(node: Any) -> bool:
     """Whether a node has a process of ours that works."""
     (raylet,) = node.all_processes["raylet"]
     names = ["".join(child.cmdline()) for child in psutil.Process(raylet.process.pid).children()]
-    return any("_Worker" in name and "IDLE" not in name for name in names)
+    return any("PieceActor" in name and "IDLE" not in name for name in names)
 
 
 def test_what_was_interrupted_goes_on(
@@ -187,10 +188,10 @@ def test_a_picture_that_kills_processes_takes_no_other_with_it(
     tiny_models: Path, tmp_path: Path, digits: Pixels
 ) -> None:
     fill(tmp_path / "scans", digits, 10)
-    plan = files.planned([str(tmp_path / "scans")], str(tmp_path / "clean"), None, False)
+    plan = make_plan([str(tmp_path / "scans")], str(tmp_path / "clean"), None, False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cluster, "RETRIES", 0)
-        patch.setattr(cluster, "_Worker", Deadly)
+        patch.setattr(cluster, "PieceActor", Deadly)
         alone = job(tiny_models / "copy.onnx")._replace(jobs=1)
         outcomes = list(cluster.clean(plan, alone, lambda _: None))
     failures = [failure for outcome in outcomes for failure in outcome.failures]
@@ -198,13 +199,14 @@ def test_a_picture_that_kills_processes_takes_no_other_with_it(
     assert len(list((tmp_path / "clean").glob("*.png"))) == 9
 
 
-class Deadly(cluster._Worker):
+class Deadly(cluster.PieceActor):
     """A process that one of the pictures kills."""
 
-    def _done(self, piece: cluster.Piece) -> Outcome:
+    def do(self, piece: Piece) -> Outcome:
+        """Dies of that picture."""
         if any(item.source.name == "007.png" for item in piece.items):
             os._exit(1)
-        return super()._done(piece)
+        return super().do(piece)
 
 
 def test_without_ray_it_is_told_how_to_get_it(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_all_are_done_and_failures_are_told(engine: Engine, tmp_path: Path) -> N
     broken = Item(tmp_path / "gone.png", tmp_path / "out.png", "png")
     (tmp_path / "file").touch()
     nowhere = Item(NOISY_7, tmp_path / "file" / "out.png", "png")
-    told = dict(processes.in_processes([*items(tmp_path, 30), broken, nowhere], engine, 2))
+    told = dict(processes.clean_in_processes([*items(tmp_path, 30), broken, nowhere], engine, 2))
     assert {item: why for item, why in told.items() if why} == {
         broken: "It cannot be read: No such file or directory.",
         nowhere: f"'{nowhere.target}' cannot be written: {told[nowhere].rpartition(': ')[2]}",  # type: ignore[union-attr]
@@ -37,7 +37,7 @@ def test_all_are_done_and_failures_are_told(engine: Engine, tmp_path: Path) -> N
 
 
 def test_a_process_that_dies_is_replaced(engine: Engine, tmp_path: Path) -> None:
-    running = processes.in_processes(items(tmp_path, 200), engine, 1)
+    running = processes.clean_in_processes(items(tmp_path, 200), engine, 1)
     told = [next(running)]
     multiprocessing.active_children()[0].kill()
     told += running
@@ -48,29 +48,29 @@ def test_a_process_that_dies_is_replaced(engine: Engine, tmp_path: Path) -> None
 
 
 def test_others_do_the_work_of_a_process_that_dies_while_it_starts(engine: Engine, tmp_path: Path) -> None:
-    started: list[processes._Worker] = []
+    started: list[processes.CleaningProcess] = []
 
-    class Dying(processes._Worker):
+    class Dying(processes.CleaningProcess):
         def __init__(self, engine: Engine) -> None:
             super().__init__(engine)
             started.append(self)
             if len(started) == 1:
-                self.process.kill()
+                self._process.kill()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "_Worker", Dying)
-        told = list(processes.in_processes(items(tmp_path, 30), engine, 2))
+        patch.setattr(processes, "CleaningProcess", Dying)
+        told = list(processes.clean_in_processes(items(tmp_path, 30), engine, 2))
         assert {item for item, why in told if why is None} == set(items(tmp_path, 30))
         started.clear()
         with pytest.raises(SetupError, match="No process for the work could start"):
-            list(processes.in_processes(items(tmp_path, 4), engine, 1))
+            list(processes.clean_in_processes(items(tmp_path, 4), engine, 1))
 
 
 def test_processes_that_cannot_start_are_told(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"gone.onnx cannot be read: No such file"):
-        list(processes.in_processes(items(tmp_path, 4), Engine(tmp_path / "gone.onnx", CPU, Parameters()), 1))
+        list(processes.clean_in_processes(items(tmp_path, 4), Engine(tmp_path / "gone.onnx", CPU, Parameters()), 1))
 
 
 def test_threads_do_all_of_it_too(engine: Engine, tmp_path: Path) -> None:
-    told = list(processes.in_threads(items(tmp_path, 50), engine.opened(), 4))
+    told = list(processes.clean_in_threads(items(tmp_path, 50), engine.start(), 4))
     assert {item for item, why in told if why is None} == set(items(tmp_path, 50))

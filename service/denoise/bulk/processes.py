@@ -17,36 +17,43 @@ from types import FrameType
 from typing import NamedTuple
 
 from denoise import cleaning
-from denoise.bulk.files import Item, written
+from denoise.bulk.files import Item, write_whole
 from denoise.cleaning import Parameters
 from denoise.errors import RequestError, SetupError
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures.images import Kind
 from denoise.settings import MAX_PIXELS
 
-AHEAD = 2  # pictures that a process has: the one it works on, and the next, so that it never waits for it
-WORTH_IT = 8  # pictures for which starting a process pays
-END_S = 5.0  # that a process gets to end
+ITEMS_PER_PROCESS = 2  # It works on one and has the next, so that it never waits for it.
+WORTH_A_PROCESS = 8  # Starting a process pays for this many pictures.
+END_SECONDS = 5.0  # A process that does not end by itself in this time is killed.
 
-Cleaner = Callable[[bytes, Kind], bytes]  # a picture's bytes to those of its answer; raises RequestError
+Cleaner = Callable[[bytes, Kind], bytes]
+"""A picture's bytes, and the kind of the answer, to the answer's bytes. Raises RequestError."""
+Outcome = tuple[Item, str | None]
+"""A file, and what kept it from being cleaned, in a sentence; None when all is well."""
 
 
 class Engine(NamedTuple):
-    """What a process needs to clean pictures by itself."""
+    """What a process needs to clean pictures by itself: the model's file, where it runs, and what is asked for."""
 
-    path: Path  # of the model
+    path: Path
     provider: str
     parameters: Parameters
     max_pixels: int = MAX_PIXELS
 
-    def opened(self) -> Cleaner:
-        """Ready to work. Raises SetupError."""
-        model = Denoiser(self.path, self.provider, 1)
-        return lambda content, kind: cleaning.clean(content, model, self.parameters, self.max_pixels).encode(kind)
+    def start(self) -> Cleaner:
+        """Loads the model. Raises SetupError."""
+        return cleaner(Denoiser(self.path, self.provider, 1), self.parameters, self.max_pixels)
 
 
-def done(item: Item, clean: Cleaner) -> str | None:
-    """Cleans a file. What kept it from being cleaned, in a sentence; None when all is well."""
+def cleaner(model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaner:
+    """What takes the straight line of `cleaning` with a model."""
+    return lambda content, kind: cleaning.clean(content, model, parameters, max_pixels).encode(kind)
+
+
+def clean_file(item: Item, clean: Cleaner) -> str | None:
+    """Cleans a file: what kept it from being cleaned, in a sentence; None when all is well."""
     try:
         content = item.source.read_bytes()
     except OSError as error:
@@ -58,142 +65,160 @@ def done(item: Item, clean: Cleaner) -> str | None:
     except MemoryError:
         return "There is not enough memory for it."
     try:
-        with written(item.target) as file:
+        with write_whole(item.target) as file:
             file.write(answer)
     except OSError as error:
         return f"'{item.target}' cannot be written: {error.strerror}."
     return None
 
 
-def one_by_one(items: Sequence[Item], clean: Cleaner) -> Generator[tuple[Item, str | None]]:
-    """Each item with what `done` says of it."""
-    return ((item, done(item, clean)) for item in items)
+def clean_in_turn(items: Sequence[Item], clean: Cleaner) -> Generator[Outcome]:
+    """Cleans one file after the other."""
+    return (_clean_item(item, clean) for item in items)
 
 
-def in_threads(items: Sequence[Item], clean: Cleaner, threads: int) -> Generator[tuple[Item, str | None]]:
-    """The same in no order, where `clean` has others do the work."""
+def clean_in_threads(items: Sequence[Item], clean: Cleaner, threads: int) -> Generator[Outcome]:
+    """Cleans files side by side, where `clean` has others do the work."""
     with ThreadPoolExecutor(threads) as pool:
-        left, running = iter(items), deque(pool.submit(_named, item, clean) for item in items[: AHEAD * threads])
-        for _ in running:
-            next(left)
+        left = iter(items[ITEMS_PER_PROCESS * threads :])
+        running = deque(pool.submit(_clean_item, item, clean) for item in items[: ITEMS_PER_PROCESS * threads])
         try:
             while running:
                 yield running.popleft().result()
                 for item in left:
-                    running.append(pool.submit(_named, item, clean))
+                    running.append(pool.submit(_clean_item, item, clean))
                     break
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _named(item: Item, clean: Cleaner) -> tuple[Item, str | None]:
-    return item, done(item, clean)
+def _clean_item(item: Item, clean: Cleaner) -> Outcome:
+    return item, clean_file(item, clean)
 
 
-def in_processes(items: Sequence[Item], engine: Engine, processes: int) -> Generator[tuple[Item, str | None]]:
-    """The same in no order, in so many processes. One that dies costs the picture it had, and is replaced.
+def clean_in_processes(items: Sequence[Item], engine: Engine, count: int) -> Generator[Outcome]:
+    """Cleans files in no order, in `count` processes. One that dies costs the picture it had, and is replaced.
 
     Raises SetupError when none can be started.
     """
     left = deque(items)
-    workers: list[_Worker] = []
+    processes: list[CleaningProcess] = []
     try:
-        for _ in range(processes):
-            workers.append(_Worker(engine))  # noqa: PERF401  # those started so far are ended, whatever happens
+        for _ in range(count):
+            processes.append(CleaningProcess(engine))  # noqa: PERF401  # Those started so far are ended, whatever happens.
         while True:
-            for worker in workers:
-                while left and len(worker.has) < AHEAD:
-                    worker.give(left.popleft())
-            busy = {worker.pipe: worker for worker in workers if worker.has}
+            for process in processes:
+                while left and len(process.items) < ITEMS_PER_PROCESS:
+                    process.give(left.popleft())
+            busy = {process.pipe: process for process in processes if process.items}
             if not busy:
                 return
             for pipe in wait(list(busy)):
-                worker = busy[pipe]  # type: ignore[index]  # it is one of those that were given
-                told = worker.told()
-                if told is not None:
-                    yield told
-                elif worker.process.exitcode is not None:
-                    yield from _after(worker, workers, left, engine)
+                process = busy[pipe]  # type: ignore[index]  # It is one of those that were given.
+                outcome = process.receive()
+                if outcome is not None:
+                    yield outcome
+                elif process.exit_status is not None:
+                    yield from _replace(process, processes, left, engine)
     finally:
-        for worker in workers:
-            worker.process.terminate()
-        for worker in workers:
-            worker.process.join(END_S)
-            worker.process.kill()
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
 
 
-def _after(
-    dead: "_Worker", workers: "list[_Worker]", left: deque[Item], engine: Engine
-) -> Generator[tuple[Item, str | None]]:
+def _replace(
+    dead: "CleaningProcess", processes: "list[CleaningProcess]", left: deque[Item], engine: Engine
+) -> Generator[Outcome]:
     """Gives the work of a process that died to others, and tells which picture it died of."""
     if dead.ready:
-        item, *unseen = dead.has
-        workers[workers.index(dead)] = _Worker(engine)
-        yield item, f"The process that worked on it died (exit status {dead.process.exitcode})."
-    else:  # the others do without it, where there are others
-        unseen = list(dead.has)
-        workers.remove(dead)
-        if not workers:
+        item, *unseen = dead.items
+        processes[processes.index(dead)] = CleaningProcess(engine)
+        yield item, f"The process that worked on it died (exit status {dead.exit_status})."
+    else:  # The others do without it, where there are others.
+        unseen = list(dead.items)
+        processes.remove(dead)
+        if not processes:
             raise SetupError("No process for the work could start; --jobs 1 does without.")
     left.extendleft(reversed(unseen))
 
 
-class _Worker:
-    """A process that cleans pictures."""
+class CleaningProcess:
+    """A process that cleans pictures.
+
+    Attributes:
+        pipe: gives outcomes.
+        items: what it has been given and has not told the outcome of, the first one first.
+        ready: whether it has loaded its model.
+    """
 
     def __init__(self, engine: Engine) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.pipe, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=_work, args=(theirs, engine), daemon=True)
-        self.has: deque[Item] = deque()
+        self.items: deque[Item] = deque()
         self.ready = False
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # is inherited: Ctrl-C is for the parent alone
+        self._process = spawn.Process(target=_serve, args=(theirs, engine), daemon=True)
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # It is inherited: Ctrl-C is for the parent alone.
         try:
-            self.process.start()
+            self._process.start()
         finally:
             signal.signal(signal.SIGINT, before)
         theirs.close()
 
+    @property
+    def exit_status(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self._process.exitcode
+
     def give(self, item: Item) -> None:
-        """The next picture."""
-        self.has.append(item)
-        with contextlib.suppress(OSError):  # it has died: told() says so
+        """Gives it the next picture."""
+        self.items.append(item)
+        with contextlib.suppress(OSError):  # It has died: receive() says so.
             self.pipe.send(item)
 
-    def told(self) -> tuple[Item, str | None] | None:
-        """What has become of a picture; None when there is only to say that it is ready, or has died.
+    def receive(self) -> Outcome | None:
+        """What has become of a picture; None when it only says that it is ready, or has died.
 
         Raises SetupError when it could not get ready.
         """
         try:
             why = self.pipe.recv()
         except (EOFError, OSError):
-            self.process.join()
+            self._process.join()
             return None
         if not self.ready:
             if why:
                 raise SetupError(why)
             self.ready = True
             return None
-        return self.has.popleft(), why
+        return self.items.popleft(), why
+
+    def terminate(self) -> None:
+        """Asks it to end."""
+        self._process.terminate()
+
+    def join(self) -> None:
+        """Waits until it has ended, and kills it when that takes too long."""
+        self._process.join(END_SECONDS)
+        self._process.kill()
 
 
-def _work(pipe: Connection, engine: Engine) -> None:
+def _serve(pipe: Connection, engine: Engine) -> None:
     """A process's whole life; ends with its parent."""
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _exit)
     try:
         try:
-            clean = engine.opened()
+            clean = engine.start()
         except SetupError as error:
             pipe.send(str(error))
             return
         pipe.send(None)
         while True:
-            pipe.send(done(pipe.recv(), clean))
+            pipe.send(clean_file(pipe.recv(), clean))
     except (EOFError, OSError):
         return
 
 
-def _end(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(1)  # by an exception, so that no half file is left
+def _exit(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(1)  # An exception unwinds the stack, so that no half file is left.

@@ -1,7 +1,7 @@
 """Parquet files with a column of encoded pictures, as Hugging Face's `datasets` write them. Knows pyarrow.
 
-A picture is binary, or a struct whose `bytes` are; all else is taken over as it is. A table is cleaned in parts, each
-by itself, so that it is never whole in memory.
+A picture is binary, or a struct whose `bytes` are; all else is taken over as it is. A table is cleaned in ranges of
+rows, each by itself, so that it is never whole in memory.
 """
 
 import io
@@ -18,74 +18,84 @@ from denoise.bulk.processes import Cleaner
 from denoise.errors import BadParameter, BrokenBody, RequestError
 from denoise.pictures.images import Kind
 
-COLUMN = "image"  # where several could be meant
-ROWS = 4096  # of a part, at most
-PART_BYTES = 16 * 1024 * 1024  # about, where they are large
-READ = 64  # rows at a time
-FAILURES = b"denoise.failures"  # what a part tells of its own rows
+COLUMN = "image"  # It is meant where several could be.
+ROWS_PER_RANGE = 4096
+BYTES_PER_RANGE = 16 * 1024 * 1024
+ROWS_PER_READ = 64
+BUFFER_BYTES = 1024 * 1024  # What is read goes through a buffer: a group of rows may be larger than the memory.
+FAILURES = b"denoise.failures"  # The metadata of a range's answer tell which of its rows failed.
 
 
-class Part(NamedTuple):
-    """Rows of a table, by their numbers."""
+class RowRange(NamedTuple):
+    """Rows of a table, from number `start` to before `stop`."""
 
     start: int
     stop: int
 
 
-def parts(source: Path, column: str | None) -> list[Part]:
-    """What a table is made of.
+def split(source: Path, column: str | None) -> list[RowRange]:
+    """The ranges of rows that a table is cleaned in.
 
     Raises BrokenBody when it is none, BadParameter when it has no such column, or `column` is None and it is not clear
     which one is meant.
     """
-    with _opened(source) as file:
+    with _open(source) as file:
         _column(file.schema_arrow, column)
         rows = file.metadata.num_rows
         size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
-    step = max(1, min(ROWS, rows * PART_BYTES // max(1, size)))
-    return [Part(start, min(start + step, rows)) for start in range(0, rows, step)]
+    step = max(1, min(ROWS_PER_RANGE, rows * BYTES_PER_RANGE // max(1, size)))
+    return [RowRange(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
-def cleaned(source: Path, part: Part, column: str | None, cleaner: Cleaner, kind: Kind) -> tuple[bytes, int]:
-    """The rows of a part, their pictures cleaned, as a table by itself, and how many could be.
+def clean_rows(source: Path, rows: RowRange, column: str | None, clean: Cleaner, kind: Kind) -> tuple[bytes, int]:
+    """Rows with their pictures cleaned, as a table by itself, and how many could be.
 
-    Where one cannot be cleaned there is none in the answer; `joined` tells why. Raises as `parts` does.
+    Where one cannot be cleaned there is none in the answer; `join` tells why. Raises as `split` does.
     """
     failures: list[tuple[int, str]] = []
     count, batches = 0, []
-    with _opened(source) as file:
+    with _open(source) as file:
         schema, name = _answers_schema(file.schema_arrow, column)
-        place, row = schema.get_field_index(name), part.start
-        for batch in _rows(file, part):
-            values = batch.column(place).to_pylist()
-            for number, value in enumerate(values):
-                content = value["bytes"] if isinstance(value, dict) else value
-                if content is None and not (isinstance(value, dict) and value.get("path")):
-                    continue  # there is no picture
-                answer, why = _cleaned(content, cleaner, kind)
-                values[number] = {**value, "bytes": answer} if isinstance(value, dict) else answer
-                count += why is None
-                if why is not None:
-                    failures.append((row + number, why))
-            row += len(values)
+        place, first = schema.get_field_index(name), rows.start
+        for batch in _read(file, rows):
+            values, failed, cleaned = _clean_column(batch.column(place).to_pylist(), clean, kind)
+            failures += [(first + number, why) for number, why in failed]
+            count += cleaned
+            first += len(values)
             columns = batch.columns
             columns[place] = pa.array(values, schema.field(name).type)
             batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
     table = pa.Table.from_batches(batches, schema)
-    told = {**(schema.metadata or {}), FAILURES: json.dumps(failures).encode()}
+    metadata = {**(schema.metadata or {}), FAILURES: json.dumps(failures).encode()}
     target = io.BytesIO()
-    parquet.write_table(table.replace_schema_metadata(told), target)
+    parquet.write_table(table.replace_schema_metadata(metadata), target)
     return target.getvalue(), count
 
 
-def joined(source: Path, answers: Sequence[Path], column: str | None, target: BinaryIO) -> list[tuple[int, str]]:
-    """Writes the parts' answers as one table. The rows whose pictures could not be cleaned, and why."""
+def _clean_column(values: list[Any], clean: Cleaner, kind: Kind) -> tuple[list[Any], list[tuple[int, str]], int]:
+    """The answers to a column's values, the failures by their place in it, and how many could be cleaned."""
+    answers, failures, count = list(values), [], 0
+    for number, value in enumerate(values):
+        content = value["bytes"] if isinstance(value, dict) else value
+        if content is None and not (isinstance(value, dict) and value.get("path")):
+            continue  # There is no picture.
+        answer, why = _clean_value(content, clean, kind)
+        answers[number] = {**value, "bytes": answer} if isinstance(value, dict) else answer
+        if why is None:
+            count += 1
+        else:
+            failures.append((number, why))
+    return answers, failures, count
+
+
+def join(source: Path, answers: Sequence[Path], column: str | None, target: BinaryIO) -> list[tuple[int, str]]:
+    """Writes the ranges' answers as one table. The rows whose pictures could not be cleaned, and why."""
     failures: list[tuple[int, str]] = []
-    with _opened(source) as file:
+    with _open(source) as file:
         schema, _ = _answers_schema(file.schema_arrow, column)
     with parquet.ParquetWriter(target, schema) as writer:
         for path in answers:
-            with _opened(path) as file:
+            with _open(path) as file:
                 table = file.read()
             failures += [(row, why) for row, why in json.loads(table.schema.metadata[FAILURES])]
             writer.write_table(table.replace_schema_metadata(schema.metadata))
@@ -93,10 +103,9 @@ def joined(source: Path, answers: Sequence[Path], column: str | None, target: Bi
 
 
 @contextmanager
-def _opened(source: Path) -> Iterator[Any]:
+def _open(source: Path) -> Iterator[Any]:
     try:
-        # What is read goes through a small buffer: a group of rows may be larger than the memory.
-        with parquet.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as file:
+        with parquet.ParquetFile(source, pre_buffer=False, buffer_size=BUFFER_BYTES) as file:
             yield file
     except pa.ArrowException as error:
         raise BrokenBody(f"The table cannot be read: {str(error).rstrip('.')}.") from None
@@ -132,32 +141,32 @@ def _answers_schema(schema: Any, named: str | None) -> tuple[Any, str]:
     return schema.set(schema.get_field_index(name), field.with_nullable(True)), name
 
 
-def _rows(file: Any, part: Part) -> Iterator[Any]:
-    """The rows of a part, some at a time."""
+def _read(file: Any, rows: RowRange) -> Iterator[Any]:
+    """Those rows, some at a time."""
     groups: list[int] = []
     first = before = 0
     for number in range(file.num_row_groups):
         after = before + file.metadata.row_group(number).num_rows
-        if before < part.stop and after > part.start:
+        if before < rows.stop and after > rows.start:
             first = before if not groups else first
             groups.append(number)
         before = after
     at = first
-    for batch in file.iter_batches(READ, row_groups=groups):
-        start, stop = max(part.start - at, 0), min(part.stop - at, len(batch))
+    for batch in file.iter_batches(ROWS_PER_READ, row_groups=groups):
+        start, stop = max(rows.start - at, 0), min(rows.stop - at, len(batch))
         at += len(batch)
         if start < stop:
             yield batch.slice(start, stop - start)
-        if at >= part.stop:
+        if at >= rows.stop:
             return
 
 
-def _cleaned(content: bytes | None, cleaner: Cleaner, kind: Kind) -> tuple[bytes | None, str | None]:
+def _clean_value(content: bytes | None, clean: Cleaner, kind: Kind) -> tuple[bytes | None, str | None]:
     """The answer, or why there is none."""
     if content is None:
         return None, "The table has its path alone."
     try:
-        return cleaner(content, kind), None
+        return clean(content, kind), None
     except RequestError as error:
         return None, str(error)
     except MemoryError:

@@ -59,17 +59,11 @@ class Client:
             raise Unanswered(f"{self.url} answers, and is no service of this kind.") from None
         return cards
 
-    def clean(self, content: bytes, kind: Kind, task: str, model: str | None, parameters: Parameters) -> bytes:
+    def clean(self, content: bytes, kind: Kind, task: str, parameters: Parameters) -> bytes:
         """The answer to a picture's bytes, by the route of a task. Raises RequestError."""
-        named: dict[str, Any] = {"size": parameters.size, "invert": parameters.invert, "layout": parameters.layout}
-        if model is not None:
-            named["model"] = model
-        if parameters.noise:
-            named["noise"] = parameters.noise
-        if parameters.seed is not None:
-            named["seed"] = parameters.seed
+        query = urlencode(parameters.model_dump(exclude_none=True))
         headers = {"Content-Type": "application/octet-stream", "Accept": f"image/{kind}"}
-        return self._ask("POST", f"/{task}?{urlencode(named)}", content, headers)[0]
+        return self._ask("POST", f"/{task}?{query}", content, headers)[0]
 
     def run(self, model: str, pixels: Pixels) -> Restored:
         """What a model makes of `[batch, height, width, 1]`, light ink on black, 0 … 1. Raises RequestError."""

@@ -17,9 +17,9 @@ from denoise.server.process import workers
 from denoise.settings import Settings
 
 BATCHES = (1, 8, 64)
-DIGIT = (28, 28)  # px
-TIMED_S = 0.3  # per model, provider and batch size
-DRIVER_S = 20  # for its answer
+DIGIT = (28, 28)  # Models of any size are timed with pictures of this height and width.
+TIMING_SECONDS = 0.3
+DRIVER_SECONDS = 20
 ASK_DRIVER = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
 
 
@@ -45,8 +45,8 @@ def examine(settings: Settings) -> Iterator[str]:
             yield f"  {path.stem:10}  self-check within {model.difference:.1g}; digits/s: {rates}"
     served = denoiser.load(settings.models, settings.device, settings.threads or cpus())
     denoiser.default(served, "denoise", settings.default_model)
-    told = ", ".join(f"{name} on {model.provider}" for name, model in served.items())
-    yield f"All is well. With DENOISE_DEVICE={settings.device}: {told}."
+    places = ", ".join(f"{name} on {model.provider}" for name, model in served.items())
+    yield f"All is well. With DENOISE_DEVICE={settings.device}: {places}."
 
 
 def _rate(model: Denoiser, batch: int) -> float:
@@ -54,7 +54,7 @@ def _rate(model: Denoiser, batch: int) -> float:
     digits = np.zeros((batch, *(model.size or DIGIT), 1), np.float32)
     model(digits)
     runs, start = 0, time.perf_counter()
-    while (spent := time.perf_counter() - start) < TIMED_S:
+    while (spent := time.perf_counter() - start) < TIMING_SECONDS:
         model(digits)
         runs += 1
     return runs * batch / spent
@@ -63,5 +63,7 @@ def _rate(model: Denoiser, batch: int) -> float:
 def _gpu() -> str:
     if not shutil.which(ASK_DRIVER[0]):
         return "none: there is no NVIDIA driver here"
-    told = subprocess.run(ASK_DRIVER, capture_output=True, text=True, check=False, timeout=DRIVER_S)  # noqa: S603  # a fixed command
-    return "; ".join(told.stdout.strip().splitlines()) or f"none: {told.stderr.strip() or 'the driver tells of none'}"
+    answer = subprocess.run(ASK_DRIVER, capture_output=True, text=True, check=False, timeout=DRIVER_SECONDS)  # noqa: S603  # It is a fixed command.
+    return (
+        "; ".join(answer.stdout.strip().splitlines()) or f"none: {answer.stderr.strip() or 'the driver tells of none'}"
+    )

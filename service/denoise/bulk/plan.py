@@ -1,0 +1,195 @@
+"""What a command line means: which files are to be cleaned, and where each answer goes.
+
+Nothing is read here but folders, names and dates.
+"""
+
+import glob
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from denoise.bulk.files import KINDS, Failure, Item, is_array, is_picture, is_table, kind_of, rename_picture
+from denoise.errors import BadParameter
+from denoise.pictures.images import Kind
+
+WILDCARDS = re.compile(r"[*?[]")
+
+
+class Plan(NamedTuple):
+    """What there is to do.
+
+    Attributes:
+        pictures: files of one picture each.
+        arrays: files of many pictures; tables too, where they are meant as well.
+        failures: what cannot be done, known before the work.
+        done: answers that are there already, no older than their pictures.
+        others: files in the folders that are no pictures by their names.
+    """
+
+    pictures: list[Item]
+    arrays: list[Item]
+    failures: list[Failure]
+    done: int
+    others: int
+
+
+def make_plan(inputs: Sequence[str], output: str, kind: Kind | None, anew: bool, *, tables: bool = False) -> Plan:
+    """What is to be done with files, folders and patterns (`**` for all folders), and where the answers go.
+
+    Answers go to `output` when it names a file and there is one file to clean, else into the folder of that name, each
+    where its picture lies in the folder, or before the first wildcard, that it comes from. What is there already, and
+    no older than its picture, is left as it is unless `anew`; a single file that is named is always cleaned. Tables are
+    meant as well where `tables` says so.
+
+    Raises BadParameter when two would have one name, an answer would take the place of a picture, or `output` cannot
+    be what is needed.
+    """
+    folder = Path(output)
+    if len(inputs) == 1 and not Path(inputs[0]).is_dir() and (Path(inputs[0]).exists() or not _is_pattern(inputs[0])):
+        if not Path(inputs[0]).exists():
+            return Plan([], [], [Failure(inputs[0], "There is no such file or folder.")], 0, 0)
+        if not folder.is_dir() and not output.endswith(("/", os.sep)):
+            return _one_file(Path(inputs[0]), folder, kind, tables)
+    if folder.exists() and not folder.is_dir():
+        raise BadParameter(f"'{output}' is a file; a folder is needed for the answers.")
+    search = _Search(folder, tables)
+    for given in inputs:
+        search.add(given)
+    return search.plan(kind or KINDS[0], anew)
+
+
+def _one_file(source: Path, target: Path, kind: Kind | None, tables: bool) -> Plan:
+    """The plan for a file whose answer has a name of its own. Raises BadParameter."""
+    if target.exists() and target.samefile(source):
+        raise BadParameter(f"The answer would take the place of the picture itself, '{source}'.")
+    if _holds_many(source.name, tables):
+        return Plan([], [Item(source, target, kind or KINDS[0])], [], 0, 0)
+    return Plan([Item(source, target, kind_of(str(target), kind))], [], [], 0, 0)
+
+
+def _is_pattern(name: str) -> bool:
+    return WILDCARDS.search(name) is not None
+
+
+def _holds_many(name: str, tables: bool) -> bool:
+    return is_array(name) or (tables and is_table(name))
+
+
+class _Search:
+    """Looks for files, each with the path that its answer is to have below the output folder."""
+
+    def __init__(self, output: Path, tables: bool) -> None:
+        self.output = output
+        self.tables = tables
+        self.found: dict[Path, Path] = {}
+        self.failures: list[Failure] = []
+        self.others = 0
+
+    def add(self, given: str) -> None:
+        path = Path(given)
+        if path.is_dir():
+            before = len(self.found)
+            self._walk(path)
+            if len(self.found) == before and not self.failures:
+                self.failures.append(Failure(given, "There are no pictures in this folder."))
+        elif path.exists():
+            self.found[path] = Path(path.name)
+        elif _is_pattern(given):
+            self._match(given)
+        else:
+            self.failures.append(Failure(given, "There is no such file or folder."))
+
+    def _match(self, pattern: str) -> None:
+        parts = Path(pattern).parts
+        base = Path(*parts[: next(i for i, part in enumerate(parts) if _is_pattern(part))])
+        paths = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207  # Path's takes no absolute ones
+        files = [path for path in paths if path.is_file() and not self._is_in_output(path)]
+        if not files:
+            self.failures.append(Failure(pattern, "No file matches this pattern."))
+        for path in files:
+            self._take(path, base)
+
+    def _walk(self, top: Path) -> None:
+        if self.output.exists() and self.output.samefile(top):
+            raise BadParameter(f"The answers cannot go into the folder of the pictures, '{top}'; name another one.")
+
+        def note_unreadable(error: OSError) -> None:
+            self.failures.append(Failure(str(error.filename), f"The folder cannot be read: {error.strerror}."))
+
+        for folder, folders, names in os.walk(top, onerror=note_unreadable):
+            below = Path(folder)
+            # What an earlier run has written is no picture to be cleaned.
+            folders[:] = sorted(
+                name for name in folders if not name.startswith(".") and not self._is_output(below / name)
+            )
+            for name in sorted(names):
+                if not name.startswith("."):
+                    self._take(below / name, top)
+
+    def _take(self, path: Path, base: Path) -> None:
+        """Takes a file, if it is one of pictures by its name."""
+        if is_picture(path.name) or _holds_many(path.name, self.tables):
+            self.found[path] = path.relative_to(base)
+        else:
+            self.others += 1
+
+    def _is_output(self, folder: Path) -> bool:
+        return self.output.exists() and self.output.samefile(folder)
+
+    def _is_in_output(self, path: Path) -> bool:
+        return any(self._is_output(folder) for folder in path.parents)
+
+    def plan(self, kind: Kind, anew: bool) -> Plan:
+        plan = Plan([], [], self.failures, 0, self.others)
+        facts = self._facts()
+        sources = {(fact.st_dev, fact.st_ino) for fact in facts.values()}
+        taken: dict[Path, Path] = {}
+        done = 0
+        for source, fact in facts.items():
+            many = _holds_many(source.name, self.tables)
+            target = self.output / (self.found[source] if many else rename_picture(self.found[source], kind))
+            if not _is_first(source, target, taken):
+                continue
+            there = _stat(target)
+            if there and (there.st_dev, there.st_ino) in sources:
+                raise BadParameter(f"The answer to '{source}' would take the place of a picture, '{target}'.")
+            if there and not anew and there.st_mtime_ns >= fact.st_mtime_ns:
+                done += 1
+                continue
+            (plan.arrays if many else plan.pictures).append(Item(source, target, kind))
+        return plan._replace(done=done)
+
+    def _facts(self) -> dict[Path, os.stat_result]:
+        """What the system knows of each file that can be read; the others are failures."""
+        facts = {}
+        for source in self.found:
+            try:
+                fact = source.stat()
+            except OSError as error:
+                self.failures.append(Failure(str(source), f"It cannot be read: {error.strerror}."))
+                continue
+            if stat.S_ISFIFO(fact.st_mode):  # Nobody may ever write to it.
+                self.failures.append(Failure(str(source), "It is no file."))
+            else:
+                facts[source] = fact
+        return facts
+
+
+def _is_first(source: Path, target: Path, taken: dict[Path, Path]) -> bool:
+    """Whether a file is the first of its name, not the same found twice. Raises BadParameter where it is another."""
+    other = taken.setdefault(target, source)
+    if other == source:
+        return True
+    if other.samefile(source):
+        return False
+    raise BadParameter(f"'{other}' and '{source}' would both become '{target}'; clean them into two folders.")
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None

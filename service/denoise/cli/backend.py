@@ -1,0 +1,72 @@
+"""Where pictures are cleaned: by a model in this process and others like it, or by a running service."""
+
+from typing import NamedTuple
+
+from denoise import machine
+from denoise.bulk import arrays
+from denoise.bulk.processes import Cleaner, Engine, cleaner
+from denoise.cleaning import Parameters
+from denoise.cli.client import Client
+from denoise.errors import UnknownModel
+from denoise.inference import denoiser
+from denoise.inference.denoiser import CUDA
+from denoise.settings import Settings
+
+PROCESSES_ON_A_GPU = 4  # Each keeps its own copy of CUDA's state there.
+REQUESTS_AT_A_TIME = 8  # A service may be asked for more than there are CPUs here: waiting costs nothing.
+
+
+class Backend(NamedTuple):
+    """What cleans pictures.
+
+    Attributes:
+        clean: cleans one picture; threads may share it.
+        work: what is done with arrays.
+        engine: what other processes need to do the same; None when a service does the work.
+        jobs: how many pictures are worked on at a time.
+    """
+
+    clean: Cleaner
+    work: arrays.Work
+    engine: Engine | None
+    jobs: int
+
+
+def local(settings: Settings, parameters: Parameters, jobs: int | None) -> Backend:
+    """A model in this process. Raises SetupError, UnknownModel."""
+    models = denoiser.load(settings.models, settings.device, machine.cpus())
+    name = parameters.model or denoiser.default(models, "denoise", settings.default_model) or next(iter(models))
+    if name not in models:
+        raise UnknownModel(f"There is no model named '{name}'; there are: {', '.join(models)}.")
+    model = models[name]
+    jobs = jobs or min(machine.cpus(), PROCESSES_ON_A_GPU if model.provider == CUDA else machine.cpus())
+    return Backend(
+        cleaner(model, parameters, settings.max_pixels),
+        _array_work(model, model.size, parameters, jobs),
+        Engine(settings.models / f"{name}.onnx", model.provider, parameters, settings.max_pixels),
+        jobs,
+    )
+
+
+def remote(url: str, key: str | None, parameters: Parameters, jobs: int | None) -> Backend:
+    """A running service. Raises BadParameter, UnknownModel, Unanswered."""
+    service = Client(url, key)
+    cards = {card["name"]: card for card in service.models()}
+    best = (card["name"] for card in cards.values() if card["default"] and card["task"] == "denoise")
+    name = parameters.model or next(best, next(iter(cards), ""))
+    if name not in cards:
+        raise UnknownModel(f"{url} has no model named '{name}'; there are: {', '.join(cards) or 'none'}.")
+    task, (_, height, width, _) = cards[name]["task"], cards[name]["inputs"][0]["shape"]
+    size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
+    parameters = parameters.model_copy(update={"model": name})
+    jobs = jobs or REQUESTS_AT_A_TIME
+    return Backend(
+        lambda content, kind: service.clean(content, kind, task, parameters),
+        _array_work(lambda pixels: service.run(name, pixels), size, parameters, jobs),
+        None,
+        jobs,
+    )
+
+
+def _array_work(run: arrays.Run, size: tuple[int, int] | None, parameters: Parameters, jobs: int) -> arrays.Work:
+    return arrays.Work(run, size, jobs, parameters.invert == "true", parameters.noise, parameters.seed)

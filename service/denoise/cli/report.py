@@ -1,0 +1,123 @@
+"""What a run says of itself: progress while it works, a summary at its end, and the exit status. Knows Rich."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import NoReturn, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+from rich.text import Text
+
+from denoise.bulk.files import Failure
+from denoise.bulk.plan import Plan
+from denoise.errors import BadParameter, RequestError, UnknownModel
+
+ALL_WELL, SOME_FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Run:
+    """A run over many files: it counts what has become of them, and shows it on a terminal while it is entered."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._cleaned = 0
+        self._failures: list[Failure] = []
+        self._started = time.perf_counter()
+        self._progress = _progress(len(plan.pictures))
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def expect(self, pictures: int) -> None:
+        """There are so many pictures more than was known."""
+        (bar,) = self._progress.tasks
+        self._progress.update(bar.id, total=(bar.total or 0) + pictures)
+
+    def show(self, pictures: int) -> None:
+        """So many pictures have been worked on."""
+        self._progress.advance(self._progress.task_ids[0], pictures)
+
+    def count(self, cleaned: int, failures: Iterable[Failure] = ()) -> None:
+        """So many pictures have been cleaned, and these have failed."""
+        self._cleaned += cleaned
+        self._failures += failures
+
+    def summarize(self, *, interrupted: bool = False) -> int:
+        """Prints how it went, and gives the exit status."""
+        if interrupted:
+            headline = f"Stopped after {_in_words(self._cleaned)}; the same command goes on from there"
+        else:
+            seconds = time.perf_counter() - self._started
+            headline = f"{_in_words(self._cleaned)} in {seconds:,.1f} s, {self._cleaned / seconds:,.0f} a second"
+        if _is_single(self._plan) and not interrupted:
+            headline = ""
+        status = print_summary(self._plan, self._failures, headline)
+        return INTERRUPTED if interrupted else status
+
+
+def print_summary(plan: Plan, failures: Sequence[Failure], headline: str) -> int:
+    """Says on standard error how it went, each failure by its name, and gives the exit status."""
+    failures = [*plan.failures, *failures]
+    if headline and plan.done:
+        headline += f"; {plan.done:,} done before (--overwrite cleans them anew)"
+    if headline and plan.others:
+        headline += f"; {plan.others:,} left out that are no pictures by their names"
+    if headline:
+        print(f"{headline}; {len(failures):,} failed:" if failures else f"{headline}.", file=sys.stderr)
+    for failure in sorted(failures):
+        print(f"{'  ' if headline else ''}{failure.source}: {failure.why}", file=sys.stderr)
+    return SOME_FAILED if failures else ALL_WELL
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Ends the process with a sentence and an exit status when what is done within fails."""
+    try:
+        yield
+    except (BadParameter, UnknownModel) as error:
+        end(str(error), WRONG_USAGE)
+    except RequestError as error:
+        end(str(error), SOME_FAILED)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+
+
+def end(why: str, status: int) -> NoReturn:
+    """Ends the process with a sentence on standard error."""
+    print(why, file=sys.stderr)
+    raise SystemExit(status)
+
+
+class _Rate(ProgressColumn):
+    """Pictures per second."""
+
+    def render(self, task: Task) -> Text:
+        """As the bar shows it."""
+        return Text(f"{task.speed:,.0f} a second" if task.speed else "", style="progress.data.speed")
+
+
+def _progress(pictures: int) -> Progress:
+    """A bar on standard error, where that is a terminal; it goes when it is done."""
+    console = Console(stderr=True)
+    columns = BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    progress.add_task("", total=pictures)
+    return progress
+
+
+def _is_single(plan: Plan) -> bool:
+    """Whether one picture was all there was: then no news is good news."""
+    return len(plan.pictures) == 1 and not plan.arrays and not plan.done and not plan.failures
+
+
+def _in_words(pictures: int) -> str:
+    return "1 picture" if pictures == 1 else f"{pictures:,} pictures"

@@ -1,0 +1,71 @@
+"""Runs over many files, counted and shown: by this process and others like it, by a service, or by a cluster."""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+
+from denoise.bulk import arrays, processes
+from denoise.bulk.files import Failure, Item, explain, write_whole
+from denoise.bulk.plan import Plan
+from denoise.bulk.processes import WORTH_A_PROCESS, Outcome
+from denoise.cli.backend import Backend
+from denoise.cli.report import INTERRUPTED, Run, print_summary
+from denoise.errors import RequestError
+
+
+def carry_out(plan: Plan, work: Callable[[Run], None]) -> int:
+    """Has `work` do what is planned, and sums it up, also when it is interrupted. The exit status."""
+    run = Run(plan)
+    try:
+        with run:
+            work(run)
+    except KeyboardInterrupt:
+        run.summarize(interrupted=True)
+        return INTERRUPTED
+    return run.summarize()
+
+
+def has_work(plan: Plan) -> bool:
+    """Whether there is anything to be cleaned."""
+    return bool(plan.pictures or plan.arrays)
+
+
+def nothing_left(plan: Plan) -> int:
+    """Sums up a plan that has no work. The exit status."""
+    return print_summary(plan, [], "Nothing was left to do" if plan.done else "")
+
+
+def clean_files(plan: Plan, backend: Backend, run: Run) -> None:
+    """Cleans what is planned, pictures first."""
+    with closing(_clean_pictures(plan.pictures, backend)) as outcomes:
+        for item, why in outcomes:
+            run.show(1)
+            if why is None:
+                run.count(1)
+            else:
+                run.count(0, [Failure(str(item.source), why)])
+    for item in plan.arrays:
+        _clean_array(item, backend.work, run)
+
+
+def _clean_pictures(items: Sequence[Item], backend: Backend) -> Generator[Outcome]:
+    """Cleans pictures as many at a time as pays."""
+    side_by_side = min(backend.jobs, len(items) // WORTH_A_PROCESS)
+    if backend.engine and side_by_side > 1:
+        return processes.clean_in_processes(items, backend.engine, side_by_side)
+    if not backend.engine and backend.jobs > 1:
+        return processes.clean_in_threads(items, backend.clean, backend.jobs)
+    return processes.clean_in_turn(items, backend.clean)
+
+
+def _clean_array(item: Item, work: arrays.Work, run: Run) -> None:
+    """Cleans a file of an array, and counts its pictures once all of them are in the answer."""
+    cleaned = 0
+    try:
+        with write_whole(item.target) as file:
+            for count in arrays.clean(item.source, file, item.target.name, work, run.expect):
+                run.show(count)
+                cleaned += count
+    except (RequestError, OSError, MemoryError) as error:
+        run.count(0, [Failure(str(item.source), explain(error, item))])
+    else:
+        run.count(cleaned)

@@ -1,0 +1,78 @@
+"""One picture or array from standard input, or to standard output."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from denoise.bulk import array_files, arrays, files
+from denoise.cli.backend import Backend
+from denoise.errors import BadParameter, RequestError
+from denoise.pictures.images import Kind
+
+STANDARD = "-"  # The name of standard input, and of standard output.
+
+
+def are_meant(inputs: Sequence[str], output: str) -> bool:
+    """Whether the input or the output is a standard stream. Raises BadParameter when that cannot be."""
+    if STANDARD in inputs and len(inputs) > 1:
+        raise BadParameter("Standard input is one picture; no other goes with it.")
+    if STANDARD not in inputs and output != STANDARD:
+        return False
+    if len(inputs) > 1 or Path(inputs[0]).is_dir():
+        raise BadParameter("Several answers need a folder: -o FOLDER.")
+    if output == STANDARD and sys.stdout.isatty():
+        raise BadParameter("The answer would go to the terminal; -o FILE says where else.")
+    if output != STANDARD and (Path(output).is_dir() or output.endswith("/")):
+        raise BadParameter("What comes from standard input has no name; -o FILE gives it one.")
+    return True
+
+
+def clean(given: str, output: str, kind: Kind | None, backend: Backend, *, strip: bool) -> None:
+    """Cleans what comes from or goes to a standard stream. Raises RequestError."""
+    kind = (kind or files.KINDS[0]) if output == STANDARD else files.kind_of(output, kind)
+    content = _read(given)
+    in_array = array_files.is_array(content)
+    refuse_strip(strip=strip, in_array=in_array)
+    try:
+        answer = _clean_array(content, output, backend.work) if in_array else backend.clean(content, kind)
+    except RequestError as error:
+        raise RequestError(f"{given}: {error}") from None
+    _write(answer, output)
+
+
+def refuse_strip(*, strip: bool, in_array: bool) -> None:
+    """Raises BadParameter where a strip of an array is asked for."""
+    if in_array and strip:
+        raise BadParameter("An array's pictures have no strip; --layout strip is for picture files.")
+
+
+def _read(given: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if given == STANDARD else Path(given).read_bytes()
+    except OSError as error:
+        raise RequestError(f"{given}: It cannot be read: {error.strerror}.") from None
+
+
+def _clean_array(content: bytes, output: str, work: arrays.Work) -> bytes:
+    target = io.BytesIO()
+    for _ in arrays.clean(content, target, "" if output == STANDARD else output, work):
+        pass
+    return target.getvalue()
+
+
+def _write(answer: bytes, output: str) -> None:
+    try:
+        if output == STANDARD:
+            sys.stdout.buffer.write(answer)
+            sys.stdout.buffer.flush()
+        else:
+            with files.write_whole(Path(output)) as file:
+                file.write(answer)
+    except BrokenPipeError:  # The reader has had enough; leaving would fail at it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except OSError as error:
+        where = "Standard output" if output == STANDARD else f"'{output}'"
+        raise RequestError(f"{where} cannot be written: {error.strerror}.") from None
