@@ -9,7 +9,8 @@ from pathlib import Path
 from training import architectures, card, export, fit, mnist, score
 from training.recipes import RECIPES, Recipe
 
-PROOF_DIGITS = 256  # test digits on which the exported file must equal Keras
+# The exported file must equal Keras on so many test digits.
+PROOF_DIGITS = 256
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -79,7 +80,7 @@ def _recipes(options: argparse.Namespace) -> list[Recipe]:
     given = {name: value for name, value in numbers.items() if value is not None}
     if "epochs" in given:
         given["restarts"] = ()
-    pages = given.pop("pages", None)  # means nothing to a network of one size
+    pages = given.pop("pages", None)  # A network of one size sees no pages.
     recipes = [dataclasses.replace(RECIPES[name], **given) for name in options.names or RECIPES]
     return [dataclasses.replace(recipe, pages=pages) if pages and recipe.pages else recipe for recipe in recipes]
 

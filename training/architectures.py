@@ -11,8 +11,10 @@ from keras import layers
 
 from training.mnist import SIDE
 
-MOST_POOLINGS = 4  # 28 → 14 → 7 → 4 → 2
-SMALLEST_P = 1e-3  # a black or white pixel as a probability
+# Four poolings take 28 pixels to 14, 7, 4 and 2.
+MOST_POOLINGS = 4
+# A black pixel is this probability of ink, a white one as far from 1.
+SMALLEST_P = 1e-3
 
 
 class ArchitectureError(Exception):
@@ -89,7 +91,8 @@ class PixelShuffle(layers.Layer):  # type: ignore[misc]  # Keras ships no types
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         """Moves four channels to the four pixels of a square: the first half of them to its upper row."""
         x, like = inputs
-        rows = tf.concat(tf.split(x, 2, axis=-1), axis=2)  # in memory, what follows is already one row above another
+        # In memory the two rows of a square already lie one after another, so reshaping is enough.
+        rows = tf.concat(tf.split(x, 2, axis=-1), axis=2)
         return tf.reshape(rows, tf.shape(like))
 
 
@@ -108,7 +111,8 @@ class Logit(layers.Layer):  # type: ignore[misc]  # Keras ships no types
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """`log(x / (1 - x))`, pixel by pixel of `[batch, height, width, 1]`."""
-        x = tf.clip_by_value(tf.squeeze(x, -1), SMALLEST_P, 1 - SMALLEST_P)  # onnxruntime is slow where the last is 1
+        # onnxruntime is slow at these operators where the last axis has length 1.
+        x = tf.clip_by_value(tf.squeeze(x, -1), SMALLEST_P, 1 - SMALLEST_P)
         return tf.expand_dims(tf.math.log(x) - tf.math.log(1 - x), -1)
 
 

@@ -13,19 +13,22 @@ from training import noise, score
 from training.mnist import SIDE, Pixels
 from training.recipes import RECIPES, TUTORIAL_NOISE, Recipe
 
-COLUMNS = 10  # digits in a picture's row
-ENLARGED = 2  # times, so that a digit of 28 px can be looked at
-GAP = 4  # px between digits
-CAPTION = 130  # px at the left of each row
+DIGITS_PER_ROW = 10
+# A digit of 28 pixels is too small to be looked at.
+ENLARGEMENT = 2
+GAP_PX = 4
+CAPTION_PX = 130
 
-SCORES = {  # key in the file's metadata -> how the card says it
+# How the card says each score of the file's metadata, and the format of its number.
+SCORES = {
     "loss": ("loss (cross-entropy, nats per pixel)", ".4f"),
     "psnr": ("PSNR, dB (mean over digits)", ".2f"),
     "ssim": ("SSIM (mean over digits)", ".4f"),
     "noisy_psnr": ("PSNR of the noisy input itself, dB", ".2f"),
     "noisy_ssim": ("SSIM of the noisy input itself", ".4f"),
 }
-RANKED = 500  # digits per kind and level, on which the uncertainty is measured
+# The uncertainty is measured on so many digits per kind and level of noise.
+RANKED_DIGITS = 500
 USES = {
     "reconstruct": "Gives a digit back from its hidden code: one sees what the code kept and what it dropped.",
     "denoise": "Takes noise off a digit: light ink on black, 0 … 1.",
@@ -48,7 +51,7 @@ def write(recipe: Recipe, path: Path, clean: Pixels) -> None:
     metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     pictures = path.parent / "pictures"
     pictures.mkdir(exist_ok=True)
-    shown = clean[:COLUMNS]
+    shown = clean[:DIGITS_PER_ROW]
     rows = (
         {"clean": shown, "noisy": score.noisy(shown, recipe.scored_noise)}
         if recipe.scored_noise
@@ -76,7 +79,7 @@ def compare(out: Path, clean: Pixels, factor: float) -> None:
     recipes = [recipe for recipe in RECIPES.values() if recipe.scored_noise and (out / f"{recipe.name}.onnx").exists()]
     if not factor or not recipes[1:]:
         return
-    shown = clean[:COLUMNS]
+    shown = clean[:DIGITS_PER_ROW]
     noisy = score.noisy(shown, factor)
     rows = {"clean": shown, "noisy": noisy}
     for recipe in recipes:
@@ -86,18 +89,18 @@ def compare(out: Path, clean: Pixels, factor: float) -> None:
 
 def grid(rows: dict[str, Pixels]) -> Image.Image:
     """Captioned rows of pictures, each `[count, height, width, 1]`, 0 … 1, drawn at one size."""
-    cell = SIDE * ENLARGED + GAP
+    cell = SIDE * ENLARGEMENT + GAP_PX
     count = max(len(pictures) for pictures in rows.values())
-    sheet = Image.new("L", (CAPTION + count * cell + GAP, len(rows) * cell + GAP), 255)
+    sheet = Image.new("L", (CAPTION_PX + count * cell + GAP_PX, len(rows) * cell + GAP_PX), 255)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(14)
     for row, (caption, pictures) in enumerate(rows.items()):
-        top = GAP + row * cell
-        draw.text((GAP, top + cell // 2), caption, fill=0, font=font, anchor="lm")
+        top = GAP_PX + row * cell
+        draw.text((GAP_PX, top + cell // 2), caption, fill=0, font=font, anchor="lm")
         for column, picture in enumerate(pictures):
             image = Image.fromarray(np.rint(picture[..., 0] * 255).astype(np.uint8))
-            size = (SIDE * ENLARGED, SIDE * ENLARGED)
-            sheet.paste(image.resize(size, Image.Resampling.NEAREST), (CAPTION + column * cell, top))
+            size = (SIDE * ENLARGEMENT, SIDE * ENLARGEMENT)
+            sheet.paste(image.resize(size, Image.Resampling.NEAREST), (CAPTION_PX + column * cell, top))
     return sheet
 
 
@@ -128,10 +131,10 @@ def _blind_text(path: Path, clean: Pixels) -> str:
         meaning = (kind.spoil.__doc__ or "").split("\n")[0]
         lines.append(f"| {name} | {kind.least} … {kind.most} | {meaning} |")
         for level in kind.levels:
-            spoilt = kind.spoil(clean[:RANKED], level, random)
+            spoilt = kind.spoil(clean[:RANKED_DIGITS], level, random)
             answer = _run(path, spoilt)[0]
             doubts.append(score.doubt(spoilt, answer))
-            errors.append(score.squared_error(clean[:RANKED], answer))
+            errors.append(score.squared_error(clean[:RANKED_DIGITS], answer))
             ranks[name, level] = score.rank_correlation(doubts[-1], errors[-1])
     mixed = score.rank_correlation(np.concatenate(doubts), np.concatenate(errors))
     within = ranks["gaussian", TUTORIAL_NOISE]
@@ -144,7 +147,8 @@ def _blind_text(path: Path, clean: Pixels) -> str:
             "",
             "Its uncertainty, the mean of `4·p·(1-p)·|p - seen|` over an answer's pixels p, ranks answers by their",
             f"true squared error with a rank correlation of {mixed:.2f} over all kinds and levels mixed, and of",
-            f"{within:.2f} within Gaussian noise of factor {TUTORIAL_NOISE} ({RANKED} test digits per kind and level).",
+            f"{within:.2f} within Gaussian noise of factor {TUTORIAL_NOISE} ({RANKED_DIGITS} test digits per kind and "
+            "level).",
             "",
         ]
     )

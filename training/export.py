@@ -21,11 +21,14 @@ from training import noise
 from training.mnist import Pixels
 from training.recipes import Recipe
 
-OPSET = 18  # the highest that tf2onnx writes
-TOLERANCE = 1e-5  # largest difference between Keras and the exported file, per pixel; of a code relative to its size
-BATCH = 500  # digits per call of Keras
+# tf2onnx writes no higher one.
+OPSET = 18
+# A pixel of the exported file's answer may differ so much from Keras' own, a code by this share of its largest number.
+TOLERANCE = 1e-5
+DIGITS_PER_CALL = 500
 AXES = ("batch", "height", "width")
-PROBE_DIGITS = 2  # digits that the file carries with Keras' own answer to them
+# The file carries so many digits with Keras' own answer to them.
+PROBE_DIGITS = 2
 
 
 class ExportError(Exception):
@@ -67,7 +70,7 @@ def export(
         },
     )
     prove(model, digits, expected)
-    if network.input.shape[1] is None:  # another size must do as well
+    if network.input.shape[1] is None:  # Another size must do as well.
         wide = np.concatenate([digits, digits[:, ::-1]], axis=2)
         prove(model, wide, answers(network, wide))
     path = out / f"{recipe.name}.onnx"
@@ -85,7 +88,7 @@ def _noise(recipe: Recipe) -> str:
 
 def answers(network: keras.Model, digits: Pixels) -> dict[str, Pixels]:
     """Keras' own `restored`, and `code` where there is one, to `digits` `[count, height, width, 1]`, 0 … 1."""
-    outputs = network.predict(digits, batch_size=BATCH, verbose=0)
+    outputs = network.predict(digits, batch_size=DIGITS_PER_CALL, verbose=0)
     restored = keras.ops.convert_to_numpy(keras.ops.sigmoid(outputs["logits"]))
     return {"restored": restored} | ({"code": outputs["code"]} if "code" in outputs else {})
 
@@ -102,14 +105,16 @@ def convert(network: keras.Model) -> onnx.ModelProto:
 
     model: onnx.ModelProto
     model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
-    outputs = {output.name: output for output in model.graph.output}  # tf2onnx puts them in alphabetical order
+    # tf2onnx puts the outputs in alphabetical order.
+    outputs = {output.name: output for output in model.graph.output}
     del model.graph.output[:]
     model.graph.output.extend([outputs[name] for name in ("restored", "code") if name in outputs])
     for value in (*model.graph.input, *model.graph.output):
         for axis, dim in zip(AXES, value.type.tensor_type.shape.dim, strict=False):
             if not dim.HasField("dim_value"):
-                dim.dim_param = axis  # tf2onnx names it anew on every run
-    model.graph.output[0].type.CopyFrom(model.graph.input[0].type)  # once in many runs tf2onnx writes an axis too many
+                dim.dim_param = axis  # tf2onnx invents a name on every run.
+    # Once in many runs tf2onnx gives the first output an axis too many.
+    model.graph.output[0].type.CopyFrom(model.graph.input[0].type)
     return model
 
 
@@ -132,7 +137,7 @@ def prove(model: onnx.ModelProto, digits: Pixels, expected: dict[str, Pixels]) -
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString()
     runtime = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    reference: Any = onnx.reference.ReferenceEvaluator(model)  # slow: it gets the probe only
+    reference: Any = onnx.reference.ReferenceEvaluator(model)  # It is slow and gets the probe only.
     for name, session, count in (("onnxruntime", runtime, len(digits)), ("onnx's evaluator", reference, PROBE_DIGITS)):
         answers = session.run(list(expected), {"image": digits[:count]})
         for (output, values), answer in zip(expected.items(), answers, strict=True):

@@ -18,12 +18,16 @@ from training import architectures, noise, pages
 from training.mnist import SIDE, Pixels
 from training.recipes import Recipe, Restart
 
-PARTS = 6  # of an epoch that has pages: digits and pages in turn
-PAGE_SIDE = 64  # px
-PAGE_SCALES = (0.7, 3.0)  # of a digit's size; larger strokes are scaled down before a model sees them
+# An epoch with pages has so many parts, each of digits and then of pages.
+PARTS_PER_EPOCH = 6
+PAGE_SIDE_PX = 64
+# Digits on pages are drawn at these scales; larger strokes are scaled down before a model sees them.
+PAGE_SCALES = (0.7, 3.0)
 NEAR_SCALES = (0.8, 1.35)
-EVENNESS = 0.25  # exponent of a picture's divergence: 1 is cross-entropy's own, near 0 all have the same say
-LEAST_DIVERGENCE = 3e-4  # nats per pixel: what is cleaned so well needs no more
+# A picture's divergence counts by this power of it: 1 is cross-entropy's own, near 0 all pictures have the same say.
+EVENNESS = 0.25
+# A picture that diverges by so few nats per pixel is clean enough.
+LEAST_DIVERGENCE = 3e-4
 CROSS_ENTROPY = keras.losses.BinaryCrossentropy(from_logits=True)
 
 
@@ -45,26 +49,27 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
     optimizer = keras.optimizers.Adam(recipe.learning_rate)
     optimizer.build(trainee.trainable_variables)
 
-    done = tf.Variable(0, dtype=tf.int64)  # epochs
-    state = tf.train.Checkpoint(model=trainee, optimizer=optimizer, average=average, done=done)
+    epochs_done = tf.Variable(0, dtype=tf.int64)
+    state = tf.train.Checkpoint(model=trainee, optimizer=optimizer, average=average, epochs_done=epochs_done)
     manager = tf.train.CheckpointManager(state, str(_folder(recipe, clean, checkpoints)), max_to_keep=1)
     if manager.restore_or_initialize():
-        print(f"{recipe.name}: going on after epoch {int(done)}, kept in {manager.directory}")
+        print(f"{recipe.name}: going on after epoch {int(epochs_done)}, kept in {manager.directory}")
     epochs = _begins(recipe)[-1]
-    for epoch in range(int(done), epochs):
-        if epoch in (int(done), *_begins(recipe)):
+    for epoch in range(int(epochs_done), epochs):
+        if epoch in (int(epochs_done), *_begins(recipe)):
             restart = _restart(recipe, epoch)
             trainee.compile(optimizer, _divergence if restart and restart.evenly else CROSS_ENTROPY)
         random = np.random.default_rng([recipe.seed, epoch])
         print(f"{recipe.name}, epoch {epoch + 1} of {epochs}")
         for part, (spoilt, target) in enumerate(_parts(recipe, clean, epoch, random)):
-            trainee.optimizer.learning_rate = _rate(recipe, epoch + part / (2 * PARTS))
-            batch = max(1, recipe.batch * SIDE**2 // target[0].size)  # the same number of pixels, whatever the size
-            trainee.fit(spoilt, target, batch_size=batch, shuffle=False)  # they are in random order already
+            trainee.optimizer.learning_rate = _rate(recipe, epoch + part / (2 * PARTS_PER_EPOCH))
+            # A batch of pages has as many pixels as one of digits; both are in random order already.
+            batch = max(1, recipe.batch * SIDE**2 // target[0].size)
+            trainee.fit(spoilt, target, batch_size=batch, shuffle=False)
             kept = recipe.averaging
             weights = zip(average.get_weights(), network.get_weights(), strict=True)
             average.set_weights([kept * old + (1 - kept) * new for old, new in weights])
-        done.assign(epoch + 1)
+        epochs_done.assign(epoch + 1)
         manager.save()
     return average
 
@@ -74,24 +79,26 @@ def _parts(recipe: Recipe, clean: Pixels, epoch: int, random: np.random.Generato
     digits = clean[random.permutation(len(clean))]
     restart = _restart(recipe, epoch)
     mixture = restart.mixture if restart else noise.EVEN
-    for part in range(PARTS if recipe.pages else 1):
-        target = digits[part :: PARTS if recipe.pages else 1]
+    for part in range(PARTS_PER_EPOCH if recipe.pages else 1):
+        target = digits[part :: PARTS_PER_EPOCH if recipe.pages else 1]
         if recipe.noise is None:
             yield noise.mixture(target, mixture, random), target
         else:
             yield noise.gaussian(target, recipe.noise, random), target
         if recipe.pages:
-            target = _pages(clean, max(1, (restart or recipe).pages // PARTS), restart.near if restart else 0, random)
+            target = _pages(
+                clean, max(1, (restart or recipe).pages // PARTS_PER_EPOCH), restart.near if restart else 0, random
+            )
             yield noise.mixture(target, (restart and restart.of_pages) or mixture, random), target
 
 
 def _pages(clean: Pixels, count: int, near: float, random: np.random.Generator) -> Pixels:
     """New pages, a share `near` of them at about the size of the digits that they are made of."""
     of_near = round(near * count)
-    drawn = pages.pages(clean, count - of_near, PAGE_SIDE, PAGE_SCALES, random)
+    drawn = pages.pages(clean, count - of_near, PAGE_SIDE_PX, PAGE_SCALES, random)
     if not of_near:
         return drawn
-    drawn = np.concatenate([drawn, pages.pages(clean, of_near, PAGE_SIDE, NEAR_SCALES, random)])
+    drawn = np.concatenate([drawn, pages.pages(clean, of_near, PAGE_SIDE_PX, NEAR_SCALES, random)])
     return drawn[random.permutation(count)]
 
 

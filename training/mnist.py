@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.float32]
 
-SIDE = 28  # pixels along each side of a digit
-ARCHIVES = {  # file name -> md5
+# A digit has so many pixels along each side.
+SIDE = 28
+MD5_OF_ARCHIVES = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
     "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
@@ -54,7 +55,7 @@ def load(folder: Path) -> tuple[Digits, Digits]:
     Raises:
         DataError: an archive has the wrong md5, or is missing and no mirror gives it.
     """
-    for name in ARCHIVES:
+    for name in MD5_OF_ARCHIVES:
         if not (folder / name).exists():
             _download(name, folder)
         _check(folder / name, name)
@@ -83,7 +84,7 @@ def _read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read as a gzip archive: {error}") from error
-    axes = magic & 0xFF  # the last byte of the magic number counts the axes
+    axes = magic & 0xFF  # The last byte of the magic number counts the axes.
     header = np.frombuffer(content[: 4 * (1 + axes)].ljust(4 * (1 + axes), b"\0"), dtype=">u4")
     shape = tuple(int(length) for length in header[1:])
     values = np.frombuffer(content, dtype=np.uint8, offset=min(len(content), header.nbytes))
@@ -94,16 +95,16 @@ def _read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
 
 def _check(path: Path, name: str) -> None:
     md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    if md5 != ARCHIVES[name]:
+    if md5 != MD5_OF_ARCHIVES[name]:
         raise DataError(
-            f"{path} is damaged or another file: its md5 is {md5}, that of MNIST's {name} {ARCHIVES[name]}. "
+            f"{path} is damaged or another file: its md5 is {md5}, that of MNIST's {name} {MD5_OF_ARCHIVES[name]}. "
             "Delete it to have it downloaded again."
         )
 
 
 def _download(name: str, folder: Path) -> None:
     failures = []
-    with tempfile.TemporaryDirectory() as unchecked:  # what is cut or wrong never reaches its place
+    with tempfile.TemporaryDirectory() as unchecked:  # Archives that are cut or wrong never reach their place.
         path = Path(unchecked, name)
         for mirror in MIRRORS:
             try:

@@ -18,16 +18,24 @@ from training.mnist import Pixels
 
 Levels = float | NDArray[np.floating]
 
-ALONG_ROWS = 0.75  # of ruled pages; the others are ruled along the columns
+# This share of ruled pages has lines along the rows, the others along the columns.
+SHARE_RULED_ALONG_ROWS = 0.75
 
 
 class Kind(NamedTuple):
-    """A way to spoil a picture."""
+    """A way to spoil a picture.
+
+    Attributes:
+        spoil: pictures, level and a random generator in, spoilt pictures out.
+        least: a level that can hardly be seen.
+        most: the level that the denoiser is trained up to.
+        levels: those that it is measured at.
+    """
 
     spoil: Callable[[Pixels, Levels, np.random.Generator], Pixels]
-    least: float  # level that can hardly be seen
-    most: float  # level that the denoiser is trained up to
-    levels: tuple[float, ...]  # levels that it is measured at
+    least: float
+    most: float
+    levels: tuple[float, ...]
 
 
 def gaussian(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixels:
@@ -61,7 +69,7 @@ def uniform(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixel
     return _clipped(pixels + np.asarray(level, np.float32) * (2 * random.random(pixels.shape, dtype=np.float32) - 1))
 
 
-def blur(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixels:  # noqa: ARG001  # has the signature of all
+def blur(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixels:  # noqa: ARG001  # All kinds have this signature.
     """Out of focus: a Gaussian of standard deviation `level` px, edges repeated."""
     sigma = np.broadcast_to(np.asarray(level, np.float32).reshape(-1, 1, 1), (len(pixels), 1, 1))
     rows, columns = (_blurring(length, sigma) for length in pixels.shape[1:3])
@@ -76,7 +84,7 @@ def _blurring(length: int, sigma: NDArray[np.float32]) -> Pixels:
     return blurring
 
 
-def jpeg(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixels:  # noqa: ARG001  # has the signature of all
+def jpeg(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixels:  # noqa: ARG001  # All kinds have this signature.
     """Blocks and ringing of a JPEG file of quality `100 - level`."""
     qualities = 100 - np.broadcast_to(np.asarray(level).reshape(-1), len(pixels))
     return np.stack([_through_jpeg(picture, round(q)) for picture, q in zip(pixels, qualities, strict=True)])
@@ -120,7 +128,7 @@ def ruled_lines(pixels: Pixels, level: Levels, random: np.random.Generator) -> P
     count, height, width, _ = pixels.shape
     apart = random.integers(5, 13, (count, 1, 1, 1))
     first = random.integers(0, 13, (count, 1, 1, 1)) % apart
-    down = random.random((count, 1, 1, 1)) < ALONG_ROWS
+    down = random.random((count, 1, 1, 1)) < SHARE_RULED_ALONG_ROWS
     rows = (np.arange(height).reshape(1, -1, 1, 1) % apart) == first
     columns = (np.arange(width).reshape(1, 1, -1, 1) % apart) == first
     return _clipped(np.maximum(pixels, np.asarray(level, np.float32) * np.where(down, rows, columns)))
@@ -155,23 +163,29 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Mixture:
-    """How often a blind denoiser meets what."""
+    """How often a blind denoiser meets each kind of noise.
 
-    ways: Mapping[str | int, float]  # shares of the pictures: clean, Gaussian alone, any one, two or three kinds
-    weights: Mapping[str, float]  # of kinds that are drawn more often than the others
-    lighter: float  # power of the evenly drawn 0 … 1 that becomes a level: above 1, light noise is met more often
+    Attributes:
+        ways: the share of pictures that are clean, have Gaussian noise alone, or one, two or three kinds.
+        weights: how many times as often as others a kind is drawn, if not once.
+        lighter: an evenly drawn number, 0 … 1, becomes a level by this power; above 1, light noise is met more often.
+    """
+
+    ways: Mapping[str | int, float]
+    weights: Mapping[str, float]
+    lighter: float
 
 
 EVEN = Mixture({"clean": 0.05, "gaussian": 0.45, 1: 0.25, 2: 0.15, 3: 0.1}, {}, lighter=1)
-# What a long run on the even one leaves most to gain in.
+# After a long run on EVEN there is most to gain in these kinds.
 HARD = Mixture(
     {"clean": 0.03, "gaussian": 0.22, 1: 0.57, 2: 0.11, 3: 0.07}, {"jpeg": 5, "poisson": 3, "speckle": 3}, lighter=1.5
 )
-# And what that one leaves.
+# After HARD there is most to gain in these.
 HARDEST = Mixture(
     {"clean": 0.03, "gaussian": 0.17, 1: 0.7, 2: 0.06, 3: 0.04}, {"jpeg": 14, "poisson": 6, "speckle": 6}, lighter=1.5
 )
-# What is hardly spoilt, and hard to make better.
+# Pictures that are hardly spoilt are hard to make better.
 LIGHT = Mixture(
     {"clean": 0.04, "gaussian": 0.07, 1: 0.83, 2: 0.04, 3: 0.02}, {"jpeg": 30, "poisson": 10, "speckle": 6}, lighter=1.2
 )
@@ -187,7 +201,8 @@ def mixture(pixels: Pixels, of: Mixture, random: np.random.Generator) -> Pixels:
     chosen[ways == list(of.ways).index("gaussian"), list(KINDS).index("gaussian")] = True
     counts = np.array([way if isinstance(way, int) else 0 for way in of.ways])
     weights = np.array([of.weights.get(name, 1) for name in KINDS])
-    arrivals = -np.log1p(-random.random(chosen.shape)) / weights  # the first ones are a weighted draw without return
+    # Of exponential arrivals the first ones are a weighted draw without return.
+    arrivals = -np.log1p(-random.random(chosen.shape)) / weights
     ranks = arrivals.argsort(axis=1).argsort(axis=1)
     chosen |= ranks < counts[ways][:, np.newaxis]
     spoilt = pixels.copy()

@@ -7,8 +7,9 @@ from PIL import Image, ImageFilter
 
 from training.mnist import SIDE, Pixels
 
-TURN = 15  # degrees, to either side
-STROKES = (0.15, 0.7)  # of the digits are drawn thinner; of the others up to this share as they are, the rest thicker
+MOST_DEGREES_TURNED = 15
+# Of the digits, the share up to the first number is drawn thinner, up to the second as they are, the rest thicker.
+THINNER, UNCHANGED = 0.15, 0.7
 
 
 def page(
@@ -39,7 +40,7 @@ def pages(digits: Pixels, count: int, side: int, scales: tuple[float, float], ra
 
 def _draw(paper: Pixels, digit: Pixels, top: float, left: float, scale: float, random: np.random.Generator) -> None:
     """Lays a digit over the paper, its corner at `top`, `left`."""
-    angle = np.radians(random.uniform(-TURN, TURN))
+    angle = np.radians(random.uniform(-MOST_DEGREES_TURNED, MOST_DEGREES_TURNED))
     side = int(np.ceil(SIDE * scale)) + 1
     row, column = int(np.floor(top)), int(np.floor(left))
     cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
@@ -47,10 +48,10 @@ def _draw(paper: Pixels, digit: Pixels, top: float, left: float, scale: float, r
     x, y = left - column + middle, top - row + middle
     image = Image.fromarray(np.rint(digit * 255).astype(np.uint8))
     stroke = random.random()
-    if stroke < STROKES[0]:
+    if stroke < THINNER:
         image = image.resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC).filter(ImageFilter.MinFilter(3))
         image = image.resize((SIDE, SIDE), Image.Resampling.BOX)
-    elif stroke > STROKES[1]:
+    elif stroke > UNCHANGED:
         image = image.resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC).filter(ImageFilter.MaxFilter(3))
         image = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     if scale < 1:

@@ -12,36 +12,64 @@ TUTORIAL_NOISE = 0.5
 
 @dataclass(frozen=True)
 class Restart:
-    """More epochs, the learning rate begun anew, and another mixture of noise."""
+    """More epochs, the learning rate begun anew, and another mixture of noise.
+
+    Attributes:
+        epochs: how many.
+        learning_rate: the one that it begins with.
+        pages: pages drawn for every epoch.
+        mixture: of noise, on digits, and on pages where these have none of their own.
+        of_pages: the mixture on pages, where they have one of their own.
+        near: share of the pages whose digits are about as large as MNIST's.
+        evenly: whether pictures that are hard to clean count little more than easy ones.
+    """
 
     epochs: int
     learning_rate: float
     pages: int
     mixture: noise.Mixture
-    of_pages: noise.Mixture | None = None  # where pages have another one
-    near: float = 0.0  # share of the pages whose digits are about as large as MNIST's
-    evenly: bool = False  # what is hard to clean counts little more than what is easy
+    of_pages: noise.Mixture | None = None
+    near: float = 0.0
+    evenly: bool = False
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one model is made: what `python -m training NAME` reads."""
+    """How one model is made: what `python -m training NAME` reads.
 
-    name: str  # the file's stem, and the model's public name everywhere
-    task: str  # "reconstruct" (clean in) or "denoise" (noisy in)
+    Attributes:
+        name: the file's stem, and the model's public name everywhere.
+        task: "reconstruct" (clean digits in) or "denoise" (noisy digits in).
+        title: what people call it.
+        architecture: makes the network from `hidden`.
+        hidden: units or channels of each hidden layer on the way down.
+        noise: factor of the Gaussian noise laid over the input, 0 for none; None for all of noise.KINDS.
+        epochs: up to the first restart.
+        batch: digits per step.
+        learning_rate: Adam's.
+        seed: of weights, order and noise.
+        last_learning_rate: the rate falls to it along half a cosine; None: it stays.
+        pages: pages of digits drawn anew for every epoch, beside the digits themselves.
+        restarts: what follows the first `epochs`.
+        averaging: share of the average of weights so far that is kept at each part of an epoch.
+        precision: of the training's arithmetic; the exported file is float32 always.
+    """
+
+    name: str
+    task: str
     title: str
     architecture: Callable[[Sequence[int]], keras.Model]
-    hidden: tuple[int, ...]  # units or channels of each hidden layer on the way down
-    noise: float | None  # factor of the Gaussian noise laid over the input, 0 for none; None: all of noise.KINDS
+    hidden: tuple[int, ...]
+    noise: float | None
     epochs: int
-    batch: int  # digits per step
-    learning_rate: float  # Adam's
+    batch: int
+    learning_rate: float
     seed: int
-    last_learning_rate: float | None = None  # to which it falls along a half cosine; None: it stays
-    pages: int = 0  # pages of digits drawn anew for every epoch, beside the digits themselves
+    last_learning_rate: float | None = None
+    pages: int = 0
     restarts: tuple[Restart, ...] = ()
-    averaging: float = 0.0  # of the weights, from part to part of an epoch: how much of the average so far is kept
-    precision: str = "float32"  # of the training's arithmetic; what is exported is float32 always
+    averaging: float = 0.0
+    precision: str = "float32"
 
     @property
     def scored_noise(self) -> float:
@@ -105,7 +133,7 @@ RECIPES = {
                 Restart(epochs=28, learning_rate=8e-4, pages=3000, mixture=noise.HARD),
                 Restart(epochs=12, learning_rate=6e-4, pages=9000, mixture=noise.HARD),
                 Restart(epochs=24, learning_rate=6e-4, pages=9000, mixture=noise.HARDEST),
-                # the committed weights had a quarter of an hour of the like before it, in a run that was broken off
+                # Before this one the committed weights had a quarter of an hour of it in a run that was broken off.
                 Restart(
                     epochs=5,
                     learning_rate=5e-4,
@@ -126,7 +154,7 @@ RECIPES = {
                 ),
             ),
             averaging=0.9,
-            precision="mixed_bfloat16",  # several times faster on processors that multiply it in hardware
+            precision="mixed_bfloat16",  # Processors that multiply it in hardware train several times as fast.
         ),
     )
 }

@@ -7,9 +7,12 @@ from numpy.typing import NDArray
 from training import noise
 from training.mnist import Pixels
 
-NOISE_SEED = 2017  # the same noisy digits for every model and every run
-BATCH = 500  # digits per call of TensorFlow, to bound its memory
-SMALLEST_P = 1e-7  # keeps the logarithm finite where a float32 sigmoid has reached 0 or 1
+# Every model and every run is scored on the same noisy digits.
+NOISE_SEED = 2017
+# The memory of a call of TensorFlow grows with its digits.
+DIGITS_PER_CALL = 500
+# A float32 sigmoid may reach 0 or 1, whose logarithms are not finite.
+SMALLEST_P = 1e-7
 
 
 def noisy(clean: Pixels, factor: float) -> Pixels:
@@ -60,6 +63,7 @@ def psnr(clean: Pixels, restored: Pixels) -> float:
 def ssim(clean: Pixels, restored: Pixels) -> float:
     """Structural similarity (Wang et al., 2004: 11×11 Gaussian window of 1.5 px), averaged over digits, -1 … 1."""
     parts = [
-        tf.image.ssim(clean[i : i + BATCH], restored[i : i + BATCH], max_val=1.0) for i in range(0, len(clean), BATCH)
+        tf.image.ssim(clean[i : i + DIGITS_PER_CALL], restored[i : i + DIGITS_PER_CALL], max_val=1.0)
+        for i in range(0, len(clean), DIGITS_PER_CALL)
     ]
     return float(np.mean(np.concatenate(parts)))

@@ -38,5 +38,5 @@ def small_mnist(small_archives: dict[str, bytes], tmp_path: Path, monkeypatch: p
     folder.mkdir()
     for name, content in small_archives.items():
         (folder / name).write_bytes(content)
-        monkeypatch.setitem(mnist.ARCHIVES, name, hashlib.md5(content).hexdigest())
+        monkeypatch.setitem(mnist.MD5_OF_ARCHIVES, name, hashlib.md5(content).hexdigest())
     return folder

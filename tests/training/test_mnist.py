@@ -76,7 +76,7 @@ def test_missing_archives_come_from_the_first_mirror_that_gives_them(
     monkeypatch.setattr(mnist, "MIRRORS", (f"{address}/nothing", address))
     train, _ = mnist.load(tmp_path / "new")
     assert len(train.pixels) == TRAIN
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(mnist.ARCHIVES)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(mnist.MD5_OF_ARCHIVES)
     assert f"{address}/train-images-idx3-ubyte.gz" in capsys.readouterr().out
 
 
