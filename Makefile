@@ -38,13 +38,15 @@ format: $(DEV)  ## put the code in the project's format
 image:  ## build the CPU container image
 	docker build --tag denoise .
 
-pins: $(DEV)  ## renew the pinned versions in requirements/
+# `make pins UPGRADE=` keeps the versions and adds only what pyproject.toml has new.
+UPGRADE ?= --upgrade
+COMPILE := ../.venv-dev/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header
+
+pins: $(DEV)  ## renew the pinned versions and their hashes in requirements/
 	cd requirements && for set in cpu cuda "dev --extra cpu --extra training --extra benchmarks --extra ray --extra tracing"; do \
-	  ../.venv-dev/bin/uv pip compile --upgrade --universal --python-version 3.11 --no-emit-index-url --no-header \
-	    ../pyproject.toml --extra $$set -o $${set%% *}.txt || exit; done; \
-	  for stack in litserve bentoml ray; do \
-	  ../.venv-dev/bin/uv pip compile --upgrade --universal --python-version 3.11 --no-emit-index-url --no-header \
-	    $$stack.in -o $$stack.txt || exit; done
+	  $(COMPILE) $(UPGRADE) ../pyproject.toml --extra $$set -o $${set%% *}.txt >/dev/null || exit; done; \
+	  for set in build litserve bentoml ray; do $(COMPILE) $(UPGRADE) $$set.in -o $$set.txt >/dev/null || exit; done
 
 # The stamp is a copy of the pins that an environment was made from: changed pins make it anew.
 .venv/%.txt .venv-dev/%.txt .venv-litserve/%.txt .venv-bentoml/%.txt .venv-ray/%.txt: requirements/%.txt
