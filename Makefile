@@ -9,34 +9,43 @@ PYTHON ?= python3
 RUNTIME := $(if $(shell nvidia-smi -L 2>/dev/null),cuda,cpu)
 SERVE := .venv/$(RUNTIME).txt
 DEV := .venv-dev/dev.txt
+PIP := -m pip --disable-pip-version-check -qq install
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
 serve: $(SERVE)  ## serve the models in models/ on http://127.0.0.1:8000
+	@$(call link,.venv)
 	@.venv/bin/python -m denoise
 
-test: $(DEV)  ## format check, lint, types, all tests
-	.venv-dev/bin/ruff format --check .
-	.venv-dev/bin/ruff check .
-	.venv-dev/bin/mypy
-	.venv-dev/bin/python -m pytest
+test: $(DEV)  ## format check, lint, types, all tests; installs the programs that these run, where it may
+	@$(call link,.venv-dev)
+	@echo 'Checking format, lint and types ...'
+	@.venv-dev/bin/python -m ruff format --check .
+	@.venv-dev/bin/python -m ruff check .
+	@.venv-dev/bin/python -m mypy
+	@echo 'Running the tests, side by side: some minutes ...'
+	@.venv-dev/bin/python -m pytest --install-tools --numprocesses=auto --dist=loadfile
 
 train: $(DEV)  ## MNIST archives in, models/*.onnx out; resumes where it was stopped
-	.venv-dev/bin/python -m training
+	@echo 'Training the models: hours on a CPU. When it is interrupted, the same command goes on from there ...'
+	@.venv-dev/bin/python -m training
 
 report: $(DEV)  ## measure every model against the classical denoisers: docs/quality.md (half an hour)
-	.venv-dev/bin/python -m benchmarks.quality
+	@echo 'Measuring every model on every kind of noise: half an hour ...'
+	@.venv-dev/bin/python -m benchmarks.quality
 
 bench: $(DEV) .venv-litserve/litserve.txt .venv-bentoml/bentoml.txt .venv-ray/ray.txt  ## measure against other servers: docs/performance.md (needs wrk; half an hour)
-	.venv-dev/bin/python -m benchmarks.serving
+	@echo 'Measuring this service beside other servers: half an hour in which the machine should do nothing else ...'
+	@.venv-dev/bin/python -m benchmarks.serving
 
 format: $(DEV)  ## put the code in the project's format
-	.venv-dev/bin/ruff format .
-	.venv-dev/bin/ruff check --fix .
+	@.venv-dev/bin/python -m ruff format .
+	@.venv-dev/bin/python -m ruff check --fix .
 
 image:  ## build the CPU container image
-	docker build --tag denoise .
+	@echo 'Building the image "denoise" for the CPU: some minutes at the first time ...'
+	@docker build --tag denoise .
 
 # `make pins UPGRADE=` keeps the versions and adds only what pyproject.toml has new.
 UPGRADE ?= --upgrade
@@ -44,17 +53,27 @@ COMPILE := ../.venv-dev/bin/uv pip compile --quiet --universal --python-version 
   --no-emit-index-url --no-header
 
 pins: $(DEV)  ## renew the pinned versions and their hashes in requirements/
-	cd requirements && for set in cpu cuda "dev --extra cpu --extra training --extra benchmarks --extra ray --extra tracing"; do \
+	@echo 'Looking for the newest versions and their hashes ...'
+	@cd requirements && for set in cpu cuda "dev --extra cpu --extra training --extra benchmarks --extra ray --extra tracing"; do \
 	  $(COMPILE) $(UPGRADE) ../pyproject.toml --extra $$set -o $${set%% *}.txt >/dev/null || exit; done; \
 	  for set in build litserve bentoml ray; do $(COMPILE) $(UPGRADE) $$set.in -o $$set.txt >/dev/null || exit; done
 
-# The stamp is a copy of the pins that an environment was made from: changed pins make it anew.
+# The stamp is a copy of the pins that an environment was made from: changed pins make it anew. .venv gets what builds
+# the package as well; the pins of .venv-dev have it.
 .venv/%.txt .venv-dev/%.txt .venv-litserve/%.txt .venv-bentoml/%.txt .venv-ray/%.txt: requirements/%.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Python 3.11 or newer is needed, and $(PYTHON) is not. Try: make PYTHON=python3.13 ..."; exit 1; }
-	rm -rf $(@D)
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
-	if test $(@D) = .venv || test $(@D) = .venv-dev; then \
-	  $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .; fi
-	cp $< $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[1] not in range(11, $(if $(filter .venv,$(@D)),99,14)))' || \
+	  { echo "This needs Python 3.11 to 3.13, or newer for serving alone; $(PYTHON) is another. Try: make PYTHON=python3.13 ..."; exit 1; }
+	@$(PYTHON) tests/tools.py
+	@echo 'Making the environment $(@D) with $(PYTHON) ...'
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@echo 'Downloading and installing the packages of $<: a minute or two ...'
+	@$(@D)/bin/python $(PIP) --require-hashes $(addprefix --requirement=,$< $(if $(filter .venv,$(@D)),requirements/build.txt))
+	@cp $< $@
+
+# Makes `denoise` in an environment the code of this folder: at first, and when the folder was moved.
+define link
+grep -qsF '$(CURDIR)/$(1)/' $(1)/bin/denoise || \
+  { echo 'Installing $(1)/bin/denoise, which runs the code of this folder ...'; \
+    $(1)/bin/python $(PIP) --no-deps --no-build-isolation --editable .; }
+endef

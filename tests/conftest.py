@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from denoise.settings import Settings
 from denoise.web.app import create_app
+from tests import tools
 
 Pixels = NDArray[np.float32]
 
@@ -40,7 +40,43 @@ os.environ["PYTHONPATH"] = str(ROOT / "service")  # every process that a test st
 START_S = 60
 # Ray looks at these when it is imported: it tells its makers nothing, and listens on loopback alone.
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+INSTALLED = pytest.StashKey[list[tools.Tool]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make test` gives it; pytest alone changes nothing about the machine."""
+    parser.addoption("--install-tools", action="store_true", help="install the programs that tests need, where allowed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Installs the missing tools, once, before the tests are parted among processes."""
+    config.addinivalue_line("markers", "needs(name): the test runs a program that tests/tools.py lists")
+    if config.getoption("install_tools") and not hasattr(config, "workerinput"):
+        config.stash[INSTALLED] = tools.install(tools.missing())
+        if tools.IN_CI and tools.missing():
+            pytest.exit(f"These tools are missing: {', '.join(map(str, tools.missing()))}.", returncode=1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test without its tool is skipped, before anything is started for it. In CI that is a failure."""
+    marked = {mark.args[0] for mark in item.iter_markers("needs")}
+    for name in marked | (tools.TOOLS.keys() & set(getattr(item, "fixturenames", ()))):
+        if not tools.path(name):
+            (pytest.fail if tools.IN_CI else pytest.skip)(f"needs {name}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line on what was installed, and one on what was skipped for want of a tool, and how to mend that."""
+    if installed := config.stash.get(INSTALLED, []):
+        terminalreporter.write_line(f"Installed for the tests: {', '.join(map(str, installed))}.")
+    skipped = [each for each in terminalreporter.stats.get("skipped", []) if "Skipped: needs " in str(each.longrepr)]
+    if skipped:
+        lacking = tools.missing()
+        terminalreporter.write_line(
+            f"{len(skipped)} tests were skipped, since these packages are missing: {', '.join(map(str, lacking))}. "
+            f"To run them: {tools.command(lacking)}"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -214,11 +250,10 @@ def server() -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="module")  # its event loop would be in the way of other modules' own
 def chromium() -> Iterator[Browser]:
-    """A real Chromium, which must be installed."""
-    assert CHROMIUM, "these tests need Chromium on the PATH"
+    """A real Chromium. A test that asks for this fixture needs it as one that is marked does."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
+            executable_path=tools.path("chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
         )
         yield browser

@@ -20,6 +20,7 @@ EXAMPLES = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 ADDRESS = "http://127.0.0.1:8000"
 
 
+@pytest.mark.needs("curl")
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_the_curl_examples_work(server: httpx2.Client, tmp_path: Path, command: str) -> None:
     (tmp_path / "tests").symlink_to(ROOT / "tests")

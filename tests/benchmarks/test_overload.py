@@ -7,6 +7,7 @@ import pytest
 from benchmarks import overload
 
 
+@pytest.mark.needs("wrk")
 def test_overload_is_refused_and_what_can_be_done_is_done(capfd: pytest.CaptureFixture[str]) -> None:
     overload.main(["--seconds", "3"])
     told = capfd.readouterr().out

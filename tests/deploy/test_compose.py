@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from grafana_foundation_sdk.cog import encoder, plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from denoise.metrics import REGISTRY
+from tests import tools
 from tests.conftest import ROOT, Server
 
 DEPLOY = ROOT / "deploy"
@@ -71,8 +71,6 @@ def replicas() -> Iterator[list[Server]]:
 @pytest.fixture
 def balanced(replicas: list[Server], tmp_path: Path) -> Iterator[httpx2.Client]:
     """HAProxy with the committed file, but for the addresses: here are no containers with a DNS of their own."""
-    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
-    assert program, "HAProxy is not installed"
     public, own = free_ports(2)
     text = (DEPLOY / "haproxy" / "haproxy.cfg").read_text(encoding="utf-8")
     servers = "\n".join(f"    server r{n} {each.url().removeprefix('http://')}" for n, each in enumerate(replicas))
@@ -80,7 +78,9 @@ def balanced(replicas: list[Server], tmp_path: Path) -> Iterator[httpx2.Client]:
     text = text.replace("bind :8000", f"bind 127.0.0.1:{public}").replace("bind :8405", f"bind 127.0.0.1:{own}")
     (tmp_path / "haproxy.cfg").write_text(text, encoding="utf-8")
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen([program, "-db", "-f", tmp_path / "haproxy.cfg"], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [tools.path("haproxy"), "-db", "-f", tmp_path / "haproxy.cfg"], stdout=log, stderr=log
+        )
     with httpx2.Client(base_url=f"http://127.0.0.1:{public}", timeout=30) as client:
         deadline = time.monotonic() + 10
         while (tmp_path / "log").read_text().count("is UP") < len(replicas) and time.monotonic() < deadline:
@@ -91,6 +91,7 @@ def balanced(replicas: list[Server], tmp_path: Path) -> Iterator[httpx2.Client]:
     process.wait(10)
 
 
+@pytest.mark.needs("haproxy")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_no_request_is_lost_when_a_replica_dies_or_stops(
     balanced: httpx2.Client, replicas: list[Server], how: signal.Signals
@@ -116,6 +117,7 @@ def test_no_request_is_lost_when_a_replica_dies_or_stops(
     assert set(outcomes) == {httpx2.codes.OK}
 
 
+@pytest.mark.needs("haproxy")
 def test_what_the_balancer_answers_itself(balanced: httpx2.Client, replicas: list[Server]) -> None:
     assert balanced.get("/metrics").json()["status"] == httpx2.codes.NOT_FOUND
     for each in replicas:

@@ -2,7 +2,6 @@
 
 import copy
 import re
-import shutil
 import subprocess
 from functools import cache
 from typing import Any
@@ -16,8 +15,10 @@ from denoise import settings
 from denoise.errors import SetupError
 from denoise.server.process import SHUTDOWN_S
 from denoise.settings import Settings
+from tests import tools
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.needs("kubectl")
 OVERLAYS = ("cpu", "gpu")
 VERSIONS = ("1.32", "1.37")  # of Kubernetes
 PROBES = {"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/livez"}
@@ -27,9 +28,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 @cache
 def built(overlay: str) -> dict[str, Any]:
     """An overlay's objects by their kind, as kustomize makes them."""
-    program = shutil.which("kubectl")
-    assert program, "kubectl is not installed"
-    command = [program, "kustomize", ROOT / "deploy" / "kubernetes" / overlay]
+    command = [tools.path("kubectl"), "kustomize", ROOT / "deploy" / "kubernetes" / overlay]
     text = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     return {each["kind"]: each for each in yaml.safe_load_all(text)}
 

@@ -260,6 +260,7 @@ def test_it_is_dark_where_the_reader_wants_it_dark(page: Page) -> None:
     assert max(paper, 255 - ink) < 60
 
 
+@pytest.mark.needs("curl")
 @pytest.mark.parametrize("language", ["curl", "Python"])
 def test_the_copied_call_works(page: Page, tmp_path: Path, language: str) -> None:
     model(page, "conv_dae").click()
