@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import bulk
+from benchmarks.load import bulk
 
 
 def test_every_figure_is_told(capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from benchmarks import large
+from benchmarks.load import large
 
 
 def test_time_and_memory_are_told(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,11 @@
-"""The score sheet in docs/ says what is measured, and tuning finds the best there is."""
+"""The score sheet in docs/ shows what is measured, and tuning finds the best there is."""
 
 import numpy as np
 import pytest
 
-from benchmarks import figures, quality, sheet
-from benchmarks.classical import METHODS, Method, tuned
+from benchmarks.quality import __main__ as quality
+from benchmarks.quality import figures, sheet
+from benchmarks.quality.classical import METHODS, Method, tune
 from tests.conftest import ROOT, Pixels
 
 SHEET = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
@@ -16,9 +17,9 @@ def test_the_committed_figures_are_measured_again(capsys: pytest.CaptureFixture[
 
 
 def test_a_figure_that_is_not_true_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = figures.read()
-    wrong = figures.Figure(**{**vars(told[0]), "ssim": told[0].ssim - 0.006})
-    monkeypatch.setattr(figures, "read", lambda: [wrong, *told[1:]])
+    committed = figures.read()
+    wrong = figures.Figure(**{**vars(committed[0]), "ssim": committed[0].ssim - 0.006})
+    monkeypatch.setattr(figures, "read", lambda: [wrong, *committed[1:]])
     with pytest.raises(SystemExit, match=f"ssim={wrong.ssim}"):
         quality.main(["--quick"])
 
@@ -30,9 +31,9 @@ def test_the_sheet_has_every_figure_of_its_file() -> None:
 
 
 def test_the_default_model_is_better_than_its_input_and_than_every_classical_method() -> None:
-    told = figures.read()
-    for key in {figure.key[:3] for figure in told if figure.noise != figures.CLEAN}:
-        psnr = {figure.method: figure.psnr for figure in told if figure.key[:3] == key}
+    committed = figures.read()
+    for key in {figure.key[:3] for figure in committed if figure.noise != figures.CLEAN}:
+        psnr = {figure.method: figure.psnr for figure in committed if figure.key[:3] == key}
         assert psnr[sheet.BEST] > psnr[figures.INPUT], key
         assert psnr[sheet.BEST] > max(psnr[method] for method in METHODS), key
 
@@ -43,7 +44,7 @@ def test_tuning_finds_the_best_value(digits: Pixels, best: float, climb: bool) -
     def towards(picture: Pixels, value: float) -> Pixels:
         return (picture + np.float32(abs(value - best))).astype(np.float32)
 
-    value, answer = tuned(Method(towards, (0.1, 0.3, 0.6, 0.9), climb), digits[:3], digits[:3] * np.float32(0.99))
+    value, answer = tune(Method(towards, (0.1, 0.3, 0.6, 0.9), climb), digits[:3], digits[:3] * np.float32(0.99))
     assert value == best
     assert np.allclose(answer[..., 0], digits[:3])
 
@@ -53,5 +54,5 @@ def test_every_classical_method_takes_off_some_noise(digits: Pixels, method: str
     clean = digits[:3]
     drawn = np.random.default_rng(0).standard_normal(clean.shape, dtype=np.float32)
     noisy = np.clip(clean + np.float32(0.3) * drawn, 0, 1)
-    _, answer = tuned(METHODS[method], noisy, clean)
+    _, answer = tune(METHODS[method], noisy, clean)
     assert np.mean(np.square(answer[..., 0] - clean)) < np.mean(np.square(noisy - clean))

@@ -1,13 +1,13 @@
-"""The table says what was measured."""
+"""The table shows what was measured."""
 
-from benchmarks import ray_cost
-from benchmarks.serving import Measured
+from benchmarks.load import ray_cost
+from benchmarks.serving.wrk import Measurement
 
 
 def test_the_table_has_the_faster_one_first() -> None:
     medians = {
-        (ray_cost.BY_RAY, 1): Measured(100, 8, 10, cpu_us=9_000),
-        (ray_cost.ALONE, 1): Measured(1_000, 1, 1.5, cpu_us=900),
+        (ray_cost.BY_RAY, 1): Measurement(100, 8, 10, cpu_us=9_000),
+        (ray_cost.ALONE, 1): Measurement(1_000, 1, 1.5, cpu_us=900),
     }
     _, _, first, second = ray_cost.table(medians)
     assert first == f"| {ray_cost.ALONE} | 1 | 1,000 | 1.00 | 1.50 | 900 |  |"

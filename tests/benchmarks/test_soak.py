@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import soak
+from benchmarks.load import soak
 
 
 def test_memory_stays_flat(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.replicas`: whether requests are lost when replicas behind the balancer die, come or restart.
+"""`python -m benchmarks.load.replicas`: whether requests are lost when replicas die, come or restart.
 
-Starts the Compose file's profile `scale` with three replicas, under a project name of its own, and has callers send
-pictures the whole time while one replica is killed, others are added, and all are restarted in turn. Tells for each of
-these how many requests were sent and what became of them. Needs Docker with Compose v2.
+Starts the Compose file's profile `scale`, three replicas behind a balancer, under a project name of its own, and has
+callers send pictures the whole time while one replica is killed, others are added, and all are restarted in turn.
+Prints for each of these how many requests were sent and what became of them. Needs Docker with Compose v2.
 """
 
 import argparse
@@ -12,18 +12,16 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
 
-ROOT = Path(__file__).resolve().parent.parent
-DIGIT = (ROOT / "tests" / "digits" / "noisy_7.png").read_bytes()
-PAGE = (ROOT / "tests" / "digits" / "noisy_page.png").read_bytes()
-PAGES_EVERY = 20  # requests
+from benchmarks import DIGIT, PAGE, ROOT
+
+REQUESTS_PER_PAGE = 20  # The other requests are digits.
 CALLERS = 16
 STEADY_S = 10.0
-STARTED_S = 60.0  # until when a container must be healthy
+LONGEST_START_S = 60.0
 PROJECT = "denoise-replicas"
 
 
@@ -31,13 +29,13 @@ class Step(NamedTuple):
     """What became of the requests that were sent while one thing was done to the replicas."""
 
     name: str
-    outcomes: Counter[str]  # by status, or by what went wrong
+    outcomes: Counter[str]  # how often each status came, or each kind of failure
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures; ends the process with status 1 when a request was lost."""
-    argparse.ArgumentParser(prog="python -m benchmarks.replicas", description=__doc__).parse_args(arguments)
-    os.environ |= {"DENOISE_PORT": "0", "DENOISE_BALANCER_PORT": "0"}  # whichever are free
+    argparse.ArgumentParser(prog="python -m benchmarks.load.replicas", description=__doc__).parse_args(arguments)
+    os.environ |= {"DENOISE_PORT": "0", "DENOISE_BALANCER_PORT": "0"}  # Docker takes ports that are free.
     _compose("up", "--detach", "--build", "--scale", "replica=2")
     try:
         steps = asyncio.run(_measure("http://" + _compose("port", "balancer", "8000").strip()))
@@ -57,10 +55,12 @@ def table(steps: Sequence[Step]) -> str:
 
 
 async def _measure(address: str) -> list[Step]:
-    await _healthy()
+    await _wait_until_healthy()
     limits = httpx2.Limits(max_connections=CALLERS, max_keepalive_connections=CALLERS)
     async with httpx2.AsyncClient(base_url=address, limits=limits, timeout=60) as client:
-        expected = {picture: (await _send(client, picture)).content for picture in (DIGIT, PAGE)}
+        expected = {
+            picture: (await _send(client, picture)).content for picture in (DIGIT.read_bytes(), PAGE.read_bytes())
+        }
         return [
             Step(name, await _under_load(client, expected, change))
             for name, change in (
@@ -77,13 +77,14 @@ async def _under_load(
 ) -> Counter[str]:
     """Sends pictures for as long as `change` takes, and counts what comes back."""
     outcomes: Counter[str] = Counter()
+    digit, page = expected
     over = asyncio.Event()
 
     async def call() -> None:
         number = 0
         while not over.is_set():
             number += 1
-            picture = DIGIT if number % PAGES_EVERY else PAGE
+            picture = digit if number % REQUESTS_PER_PAGE else page
             try:
                 response = await _send(client, picture)
             except httpx2.TransportError as error:
@@ -97,7 +98,7 @@ async def _under_load(
             callers.create_task(call())
         try:
             await change()
-            await asyncio.sleep(STEADY_S / 2)  # what it leads to counts as well
+            await asyncio.sleep(STEADY_S / 2)  # What the change leads to counts as well.
         finally:
             over.set()
     return outcomes
@@ -117,23 +118,23 @@ async def _kill() -> None:
 
 async def _add() -> None:
     await asyncio.to_thread(_compose, "up", "--detach", "--no-recreate", "--scale", "replica=3")
-    await _healthy()
+    await _wait_until_healthy()
 
 
 async def _restart() -> None:
     for container in _containers():
         await _run("docker", "restart", "--time", "20", container)
-        await _healthy()
+        await _wait_until_healthy()
 
 
-async def _healthy() -> None:
-    """Returns when Docker calls every replica well, which it must be asked. Raises TimeoutError when one is not."""
-    async with asyncio.timeout(STARTED_S):
-        while any(health != "healthy" for health in await _health()):  # noqa: ASYNC110 - no event tells
+async def _wait_until_healthy() -> None:
+    """Waits until Docker calls every replica healthy. Raises TimeoutError when one stays ill."""
+    async with asyncio.timeout(LONGEST_START_S):
+        while any(health != "healthy" for health in await _healths()):  # noqa: ASYNC110  # Docker must be asked again and again
             await asyncio.sleep(0.5)
 
 
-async def _health() -> list[str]:
+async def _healths() -> list[str]:
     return (await _run("docker", "inspect", "--format", "{{.State.Health.Status}}", *_containers())).split()
 
 

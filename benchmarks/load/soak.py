@@ -1,4 +1,4 @@
-"""`python -m benchmarks.soak`: whether memory stays where it was under a hundred thousand mixed requests.
+"""`python -m benchmarks.load.soak`: whether memory stays where it was under a hundred thousand mixed requests.
 
 Starts the service, sends it pictures of many kinds and sizes for every model, whole and broken, and compares the
 resident memory of its processes at the end with that after the first requests, when every model has run on every size.
@@ -20,41 +20,42 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from benchmarks import started
+from benchmarks.load import service
 
-REQUESTS, FIRST = 100_000, 5_000
+REQUESTS, FIRST_REQUESTS = 100_000, 5_000
 CALLERS = 8
-GROWTH = 1.10  # of the memory that is allowed
-SIDES = ((28, 28), (28, 28), (28, 28), (8, 8), (40, 90), (64, 64), (120, 300), (500, 400))  # height, width, px
+LARGEST_GROWTH = 1.10
+SIDES_PX = ((28, 28), (28, 28), (28, 28), (8, 8), (40, 90), (64, 64), (120, 300), (500, 400))  # height, width
 KINDS = ("PNG", "PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MODES = ("L", "L", "RGB", "RGBA", "1", "P")
 ROUTES = ("/denoise", "/denoise?model=conv_dae", "/denoise?model=easy_dae", "/denoise?layout=strip", "/reconstruct")
-BROKEN = 0.1  # share of the pictures that are cut or changed
-ALLOWED = {200, 400, 413, 415, 422, 504}  # the last: behind damaged files that say they are large
+BROKEN_SHARE = 0.1
+# A 504 is allowed because damaged files that say they are large keep the pictures behind them waiting.
+ALLOWED = {200, 400, 413, 415, 422, 504}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Sends the requests; ends the process with status 1 when memory grew, or an answer was none that is allowed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    """Sends the requests; ends the process with status 1 when memory grew, or when a status is not in ALLOWED."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load.soak", description=__doc__)
     parser.add_argument("--requests", type=int, default=REQUESTS)
-    parser.add_argument("--first", type=int, default=FIRST, help="requests before memory is measured first")
+    parser.add_argument("--first", type=int, default=FIRST_REQUESTS, help="requests before memory is measured first")
     parser.add_argument("--workers", default="2")
     options = parser.parse_args(arguments)
-    with started.service(DENOISE_WORKERS=options.workers) as (process, url):
+    with service.start(DENOISE_WORKERS=options.workers) as (process, url):
         before, after, statuses, slowest_s = soak(url, process, options.first, options.requests)
     print(f"answers: {dict(sorted(statuses.items()))}, the slowest after {slowest_s:.1f} s")
     print(
         f"resident memory of {options.workers} workers: {before / 2**20:.0f} MiB after {options.first:,} requests, "
         f"{after / 2**20:.0f} MiB after {options.requests:,}: {after / before - 1:+.1%}"
     )
-    if after > GROWTH * before or not set(statuses) <= ALLOWED:
+    if after > LARGEST_GROWTH * before or not set(statuses) <= ALLOWED:
         sys.exit(1)
 
 
 def soak(
     url: str, process: psutil.Process, first: int, requests: int
 ) -> tuple[int, int, collections.Counter[int], float]:
-    """Resident bytes after the first requests and after all, how many had which status, and the longest time, s."""
+    """Resident bytes after the first requests and after all, how often each status came, and the longest time, s."""
     statuses: collections.Counter[int] = collections.Counter()
     slowest: list[float] = [0.0]
     lock = threading.Lock()
@@ -67,28 +68,28 @@ def soak(
                     statuses[answer.status_code] += 1
                     slowest[0] = max(slowest[0], answer.elapsed.total_seconds())
 
-    def all_of(numbers: range) -> int:
+    def send(numbers: range) -> int:
         with ThreadPoolExecutor(CALLERS) as pool:
             list(pool.map(call, (numbers[start::CALLERS] for start in range(CALLERS))))
-        return sum(member.memory_info().rss for member in [process, *process.children(recursive=True)])
+        return service.resident_bytes(process)
 
-    return all_of(range(first)), all_of(range(first, requests)), statuses, slowest[0]
+    return send(range(first)), send(range(first, requests)), statuses, slowest[0]
 
 
 def request(random: np.random.Generator) -> dict[str, Any]:
     """What to send, as httpx2 takes it."""
     content = picture(random)
-    if random.random() < BROKEN:
-        content = damaged(content, random)
+    if random.random() < BROKEN_SHARE:
+        content = damage(content, random)
     route = str(random.choice(ROUTES))
     form = random.integers(5)
     if form == 0:
         return {"url": route, "content": content, "headers": {"Content-Type": "application/octet-stream"}}
     if form == 1:
         return {"url": route, "files": {"file": ("picture", content)}}
-    if form == 2:  # noqa: PLR2004  # the third of the forms
+    if form == 2:  # noqa: PLR2004  # the forms are numbered by the order in which they stand here
         return {"url": route, "files": [("file", (name, content)) for name in ("one", "other")]}
-    if form == 3:  # noqa: PLR2004
+    if form == 3:  # noqa: PLR2004  # likewise
         digits = random.random((int(random.integers(1, 9)), 28, 28, 1), np.float32)
         head = {
             "name": "image",
@@ -96,16 +97,16 @@ def request(random: np.random.Generator) -> dict[str, Any]:
             "shape": digits.shape,
             "parameters": {"binary_data_size": digits.nbytes},
         }
-        told = json.dumps({"inputs": [head], "parameters": {"binary_data_output": True}}).encode()
-        length = {"Inference-Header-Content-Length": str(len(told))}
-        return {"url": "/v2/models/conv_dae/infer", "content": told + digits.tobytes(), "headers": length}
+        tensor_head = json.dumps({"inputs": [head], "parameters": {"binary_data_output": True}}).encode()
+        length = {"Inference-Header-Content-Length": str(len(tensor_head))}
+        return {"url": "/v2/models/conv_dae/infer", "content": tensor_head + digits.tobytes(), "headers": length}
     inputs = base64.b64encode(content).decode()
     return {"url": route, "json": {"inputs": inputs, "parameters": {}}, "headers": {"Accept": "application/json"}}
 
 
 def picture(random: np.random.Generator) -> bytes:
     """A noisy stroke, in some kind of file."""
-    height, width = SIDES[random.integers(len(SIDES))]
+    height, width = SIDES_PX[random.integers(len(SIDES_PX))]
     pixels = 255 * random.random((height, width)) * 0.4
     pixels[height // 3 : height // 2] += 120
     image = Image.fromarray(pixels.astype(np.uint8)).convert(str(random.choice(MODES)))
@@ -115,8 +116,8 @@ def picture(random: np.random.Generator) -> bytes:
     return file.getvalue()
 
 
-def damaged(content: bytes, random: np.random.Generator) -> bytes:
-    """The bytes, one in a hundred changed, and cut."""
+def damage(content: bytes, random: np.random.Generator) -> bytes:
+    """The bytes, cut at a random place, with one in a hundred changed."""
     changed = np.frombuffer(content, np.uint8).copy()[: random.integers(1, len(content) + 1)]
     places = random.integers(len(changed), size=1 + len(changed) // 100)
     changed[places] = random.integers(256, size=len(places))

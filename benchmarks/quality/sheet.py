@@ -9,16 +9,16 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Plot
 
-from benchmarks.classical import METHODS
-from benchmarks.figures import CLEAN, DOCS, INPUT, Figure
+from benchmarks.quality.classical import METHODS
+from benchmarks.quality.figures import CLEAN, DOCS, INPUT, Figure
 from denoise.pictures import Pixels
 from training import noise
 
 DIGITS = "digits of 28×28 px"
 DENOISERS = ("easy_dae", "conv_dae", "unet_dae")
 BEST = "unet_dae"
-ENOUGH = 3.0  # dB that BEST is meant to be above the best classical denoiser
-SHOWN = 5  # digits in a row of samples
+ENOUGH_DB = 3.0  # BEST is meant to be so much above the best classical denoiser.
+SHOWN = 5  # Digits in a row of samples.
 DOTS_PER_INCH = 80
 COLOURS = {INPUT: "0.6", "best classical": "C1", "easy_dae": "C2", "conv_dae": "C3", "unet_dae": "C0"}
 INTRODUCTION = """\
@@ -84,11 +84,11 @@ def _sections(figures: Sequence[Figure], models: Sequence[str], seconds: Mapping
         for name, sheet in spoilt.items()
         for (kind, level), row in sheet.items()
         if (best := best_classical(row.values(), name, kind, level))
-        and (row[BEST].psnr - best.psnr < ENOUGH or row[BEST].psnr < row[INPUT].psnr)
+        and (row[BEST].psnr - best.psnr < ENOUGH_DB or row[BEST].psnr < row[INPUT].psnr)
     ]
     count = sum(map(len, spoilt.values()))
-    yield f"Of {count} ways to spoil a picture, `{BEST}` is {ENOUGH:g} dB or more above the best classical denoiser in"
-    yield f"{count - len(short)}. In the others, by how much:"
+    yield f"Of {count} ways to spoil a picture, `{BEST}` is {ENOUGH_DB:g} dB or more above the best classical denoiser"
+    yield f"in {count - len(short)}. In the others, by how much:"
     yield from ("", *(short or ["- none"]), "")
     yield f"Clean digits come back at {digits[CLEAN, 0.0][BEST].psnr:.2f} dB; from `conv_dae`, which harms what is"
     yield f"clean, at {digits[CLEAN, 0.0]['conv_dae'].psnr:.2f} dB."

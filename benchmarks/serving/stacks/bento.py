@@ -6,7 +6,7 @@ from typing import Annotated
 import bentoml
 import numpy as np
 
-from benchmarks.stacks import work
+from benchmarks.serving.stacks import work
 
 
 @bentoml.service(workers=2, traffic={"timeout": 30})

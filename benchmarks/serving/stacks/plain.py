@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from benchmarks.stacks import work
+from benchmarks.serving.stacks import work
 
 MODEL = work.session()
 FIXED = work.encode(work.run(MODEL, work.np.zeros((1, work.SIDE, work.SIDE), work.np.float32))[0])

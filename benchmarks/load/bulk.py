@@ -1,8 +1,8 @@
-"""`python -m benchmarks.bulk`: pictures per second of `denoise` over a mixed folder, and over arrays.
+"""`python -m benchmarks.load.bulk`: pictures per second of `denoise` over a mixed folder, and over arrays.
 
 The folder holds test digits as PNG, JPEG, WebP, BMP, GIF, TIFF and PGM, of 28×28 pixels and larger, and some broken
 files. Arrays are taken from file to file; beside them bare onnxruntime runs the same digits in batches of the same
-size, from memory, by as many threads. Rounds take turns; medians are told.
+size, from memory, by as many threads. Prints the medians of several rounds, in which both take turns.
 """
 
 import argparse
@@ -22,14 +22,15 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks import ROOT, TEST_DIGITS
+from benchmarks.checkouts import THIS
 from denoise import machine
 from denoise.bulk import arrays
 from denoise.inference.denoiser import CPU, Denoiser
 
-ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 ENDINGS = {"PPM": "pgm", "JPEG": "jpg", "TIFF": "tif"}
-SIDES = ((28, 28), (28, 28), (28, 28), (56, 56), (100, 80), (160, 200))  # height, width, px
+SIDES_PX = ((28, 28), (28, 28), (28, 28), (56, 56), (100, 80), (160, 200))  # height, width
 NOISE = 0.3
 ROUNDS = 5
 MOST_DIGITS = 50_000
@@ -39,14 +40,14 @@ Bytes = NDArray[np.uint8]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the figures."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bulk", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load.bulk", description=__doc__)
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--broken", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=1.0, help="that a run over an array takes, about")
+    parser.add_argument("--seconds", type=float, default=1.0, help="about how long a run over an array takes")
     parser.add_argument("--jobs", type=int, default=machine.cpus())
     parser.add_argument("--only-make", type=Path, help="make the folder there, and no more")
     options = parser.parse_args(arguments)
-    content = gzip.decompress((ROOT / "tests" / "mnist" / "t10k-images-idx3-ubyte.gz").read_bytes())
+    content = gzip.decompress(TEST_DIGITS.read_bytes())
     digits = np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)
     if options.only_make:
         make(options.only_make, digits, options.pictures, options.broken)
@@ -74,7 +75,7 @@ def make(folder: Path, digits: Bytes, pictures: int, broken: int) -> None:
     """Fills a folder with noisy digits of many kinds, in two levels, and with broken files named `broken_*`."""
     random = np.random.default_rng(7)
     for number in range(pictures + broken):
-        kind, (height, width) = KINDS[number % len(KINDS)], SIDES[int(random.integers(len(SIDES)))]
+        kind, (height, width) = KINDS[number % len(KINDS)], SIDES_PX[int(random.integers(len(SIDES_PX)))]
         image = Image.fromarray(digits[number % len(digits)]).resize((width, height), Image.Resampling.BICUBIC)
         noisy = np.asarray(image, np.float32) / 255 + NOISE * random.standard_normal((height, width))
         pixels = np.rint(np.clip(noisy if number % 2 else 1 - noisy, 0, 1) * 255).astype(np.uint8)
@@ -88,11 +89,11 @@ def make(folder: Path, digits: Bytes, pictures: int, broken: int) -> None:
 
 
 def over_folder(scans: Path, clean: Path, jobs: int) -> str:
-    """The last words of `denoise` over the folder, its start included."""
+    """The line that `denoise` ends with after cleaning the folder; its time includes the start."""
     command = [sys.executable, "-m", "denoise", str(scans), "-o", str(clean), "--jobs", str(jobs)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
-    return ended.stderr.partition("\n")[0]
+    environment = os.environ | THIS.environment
+    finished = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    return finished.stderr.partition("\n")[0]
 
 
 def over_array(folder: Path, path: Path, digits: Bytes, seconds: float, kind: str, threads: int) -> tuple[float, float]:
@@ -101,7 +102,7 @@ def over_array(folder: Path, path: Path, digits: Bytes, seconds: float, kind: st
     work = arrays.Work(model, model.size, threads)
     source, target = folder / "digits.npy", folder / "clean.npy"
     first = (digits[: 2 * arrays.PICTURES_PER_RUN, ..., np.newaxis] / np.float32(255)).astype(np.float32)
-    rate = len(first) / _seconds(lambda: model(first))
+    rate = len(first) / _measure_seconds(lambda: model(first))
     digits = np.resize(digits, (min(MOST_DIGITS, int(rate * seconds)), *digits.shape[1:]))
     pixels = (digits / np.float32(255)).astype(np.float32)[..., np.newaxis]
     np.save(source, digits if kind == "uint8" else pixels)
@@ -125,7 +126,7 @@ def over_array(folder: Path, path: Path, digits: Bytes, seconds: float, kind: st
 
     ours()
     bare()
-    times = [(_seconds(ours), _seconds(bare)) for _ in range(ROUNDS)]
+    times = [(_measure_seconds(ours), _measure_seconds(bare)) for _ in range(ROUNDS)]
     spent, least = (median(column) for column in zip(*times, strict=True))
     return len(digits) / spent, len(digits) / least
 
@@ -134,7 +135,7 @@ def _cut(pixels: NDArray[np.float32], starts: range) -> Iterator[NDArray[np.floa
     return (pixels[start : start + arrays.PICTURES_PER_RUN] for start in starts)
 
 
-def _seconds(function: Callable[[], object]) -> float:
+def _measure_seconds(function: Callable[[], object]) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start

@@ -7,7 +7,7 @@ import litserve
 import numpy as np
 from fastapi import Request, Response
 
-from benchmarks.stacks import work
+from benchmarks.serving.stacks import work
 
 
 class Denoise(litserve.LitAPI):

@@ -1,10 +1,11 @@
-"""The sheet's figures and the file that keeps them, docs/quality.csv."""
+"""The figures of the score sheet, and the file that keeps them, docs/quality.csv."""
 
 import csv
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+from benchmarks import ROOT
+
+DOCS = ROOT / "docs"
 FILE = DOCS / "quality.csv"
 INPUT, CLEAN = "input", "clean"
 
@@ -17,7 +18,7 @@ class Figure:
     noise: str
     level: float
     method: str
-    value: float | None  # of a classical method's number, where it is best
+    value: float | None  # the best value of a classical method's number
     psnr: float  # dB
     ssim: float
     loss: float  # cross-entropy, nats per pixel
@@ -40,7 +41,8 @@ def write(figures: list[Figure]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(field.name for field in fields(Figure))
         for figure in figures:
-            row = asdict(figure)  # whose numbers may have been read, as 3.0, or measured, as 3
+            row = asdict(figure)
+            # Numbers that were read are 3.0 where measured ones are 3, and both are written as 3.
             writer.writerow(
                 (row | {name: f"{row[name]:g}" for name in ("level", "value") if row[name] is not None}).values()
             )

@@ -15,8 +15,8 @@ from skimage import restoration
 Picture = NDArray[np.float32]
 Pictures = NDArray[np.float32]  # [count, height, width]
 
-PATCH, DISTANCE = 5, 6  # px: of non-local means
-SHIFTS = 3  # px: the wavelet denoiser is averaged over so many shifts along each axis
+MEANS_PATCH_PX, MEANS_DISTANCE_PX = 5, 6  # Non-local means compares patches that are so large and so far apart.
+WAVELET_SHIFTS_PX = 3  # The wavelet denoiser is averaged over shifts of up to so many pixels along each axis.
 
 
 class Method(NamedTuple):
@@ -24,7 +24,7 @@ class Method(NamedTuple):
 
     run: Callable[[Picture, float], NDArray[np.floating]]
     values: tuple[float, ...]
-    climb: bool = False  # not all of them, because it is slow
+    climb: bool = False  # A slow method tries no more of them than lead uphill.
 
 
 def median(picture: Picture, side: float) -> NDArray[np.floating]:
@@ -47,7 +47,9 @@ def total_variation(picture: Picture, weight: float) -> NDArray[np.floating]:
 
 def non_local_means(picture: Picture, h: float) -> NDArray[np.floating]:
     """Buades, Coll and Morel, 2005."""
-    means: NDArray[np.floating] = restoration.denoise_nl_means(picture, PATCH, DISTANCE, h=h, fast_mode=True)
+    means: NDArray[np.floating] = restoration.denoise_nl_means(
+        picture, MEANS_PATCH_PX, MEANS_DISTANCE_PX, h=h, fast_mode=True
+    )
     return means
 
 
@@ -55,7 +57,7 @@ def wavelet(picture: Picture, sigma: float) -> NDArray[np.floating]:
     """BayesShrink (Chang, Yu and Vetterli, 2000), averaged over shifts (Coifman and Donoho, 1995)."""
     options = {"sigma": sigma, "rescale_sigma": True}
     shrunk: NDArray[np.floating] = restoration.cycle_spin(
-        picture, restoration.denoise_wavelet, SHIFTS, func_kw=options, workers=1
+        picture, restoration.denoise_wavelet, WAVELET_SHIFTS_PX, func_kw=options, workers=1
     )
     return shrunk
 
@@ -79,7 +81,12 @@ METHODS = {
 }
 
 
-def tuned(method: Method, noisy: Pictures, clean: Pictures) -> tuple[float, Pictures]:
+def tune_by_name(name: str, noisy: Pictures, clean: Pictures) -> tuple[float, Pictures]:
+    """As `tune`, by a name of METHODS, which another process can be told."""
+    return tune(METHODS[name], noisy, clean)
+
+
+def tune(method: Method, noisy: Pictures, clean: Pictures) -> tuple[float, Pictures]:
     """The value with the highest mean PSNR on these very pictures, and what it makes of them, `[count, h, w, 1]`.
 
     A method that climbs starts at the value nearest to the noise that is really there, and goes on as long as it gets

@@ -1,0 +1,1 @@
+"""How good the models are on every kind of noise, beside denoisers that need no training."""

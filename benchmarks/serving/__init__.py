@@ -1,0 +1,1 @@
+"""How fast the service answers small pictures, beside other servers or beside another version of itself."""
