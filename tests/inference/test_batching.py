@@ -122,19 +122,3 @@ def test_a_gate_lets_in_what_has_room() -> None:
         held.shrink(3)
         assert gate.inside == 3
     assert gate.inside == 0
-
-
-def test_a_gate_knows_those_who_come_until_they_are_in() -> None:
-    async def coming() -> list[bool]:
-        gate, loop = Gate(3, "pictures"), asyncio.get_running_loop()
-        full = []
-        with gate.admit(1):
-            for _ in range(2):
-                full.append(gate.full)
-                gate.expect(loop)
-            full.append(gate.full)
-            await asyncio.sleep(0)
-            full.append(gate.full)
-        return full
-
-    assert asyncio.run(coming()) == [False, False, True, False]

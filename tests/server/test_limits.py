@@ -90,7 +90,6 @@ def test_a_full_queue_refuses_at_once_and_keeps_what_it_accepted(start: Start) -
     assert [answer.status_code for answer in refused] == [429] * 5
     assert refused[0].headers["Retry-After"] == "1"
     assert refused[0].json()["detail"] == "1 pictures are being worked on; the limit is 1."
-    assert min(answer.elapsed.total_seconds() for answer in refused) < 0.05
 
 
 def test_a_refusal_leaves_its_connection_in_order(start: Start) -> None:
@@ -111,6 +110,36 @@ def test_a_refusal_leaves_its_connection_in_order(start: Start) -> None:
     assert bad_chunk.count(b"HTTP/1.1 429 ") == bad_chunk.count(b"HTTP/1.1 ") == 1
     assert re.findall(rb"HTTP/1.1 (\d+)", said) == [b"429", b"429", b"200", b"429", b"429", b"200"]
     assert said.count(b"x-request-id: mine\r\n") == said.count(b'"request_id":"mine"') == 4
+
+
+@pytest.mark.parametrize("header", ["X-Content-Length", "Via: content-length", "Origin: http://a/?content-length"])
+def test_a_header_that_looks_like_a_length_frames_nothing(start: Start, header: str) -> None:
+    """Else the request behind it, which a proxy may have sent for somebody else, would be taken for a body."""
+    _, url = start(DENOISE_QUEUE="1")
+    behind = b"POST /reconstruct HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab"
+    before = f"POST /denoise HTTP/1.1\r\nHost: here\r\n{header}: {len(behind)}\r\n\r\n".encode()
+    with ThreadPoolExecutor() as pool:
+        accepted = pool.submit(httpx2.post, f"{url}/denoise", content=large_page(), timeout=PATIENCE_S)
+        time.sleep(0.3)
+        said = raw(url, before + behind)
+        assert accepted.result().status_code == 200
+    assert re.findall(rb"HTTP/1.1 (\d+)", said) == [b"429", b"429"]
+
+
+def test_a_refusal_ends_the_connection_where_the_next_request_could_be_a_body(start: Start) -> None:
+    _, url = start(DENOISE_QUEUE="1")
+    expecting = b"POST /denoise HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"
+    closing = b"POST /denoise HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    old = b"POST /denoise HTTP/1.0\r\nContent-Length: 0\r\n\r\n"
+    with ThreadPoolExecutor() as pool:
+        accepted = pool.submit(httpx2.post, f"{url}/denoise", content=large_page(), timeout=PATIENCE_S)
+        time.sleep(0.3)
+        answers = [raw(url, head, LIVEZ) for head in (expecting, closing, old)]
+        assert accepted.result().status_code == 200
+    for said in answers:
+        assert said.startswith(b"HTTP/1.1 429 ")
+        assert b"\r\nconnection: close\r\n" in said
+        assert said.count(b"HTTP/1.1 ") == 1
 
 
 def test_an_answer_comes_in_one_piece(start: Start) -> None:
@@ -291,7 +320,7 @@ def test_all_workers_serve_and_one_that_is_killed_is_replaced(start: Start) -> N
         time.sleep(0.5)
         os.kill(before[0], signal.SIGKILL)
         counts = [future.result() for future in asking]
-    assert sum(answered for answered, _ in counts) > 50
+    assert all(answered for answered, _ in counts)
     assert sum(lost for _, lost in counts) <= 4  # what the killed one had in hand
     assert set(workers(server, 2)) != set(before)
     assert "is replaced" in server.ended(signal.SIGTERM)
@@ -352,7 +381,7 @@ def test_draining_loses_no_request(start: Start, count: str) -> None:
         counts = [future.result() for future in running]
     server.ended()
     assert server.process.returncode == 0
-    assert sum(answered for answered, _ in counts) > 50
+    assert all(answered for answered, _ in counts)
     assert sum(lost for _, lost in counts) == 0
 
 

@@ -212,36 +212,11 @@ class Gate:
         """At most `most`; `what` says in words of what."""
         self.most, self.what = most, what
         self.inside = 0
-        self._expected = 0  # that are not inside yet, but will ask at the next turn of the loop
-
-    @property
-    def far_from_full(self) -> bool:
-        """Whether it takes many more until there is no room."""
-        return 2 * self.inside < self.most
-
-    @property
-    def full(self) -> bool:
-        """Whether there is no room for one more."""
-        return self.inside + self._expected >= self.most
-
-    @property
-    def sentence(self) -> str:
-        """What is told to those who are not let in."""
-        return f"{self.inside + self._expected:,} {self.what} are being worked on; the limit is {self.most:,}."
-
-    def expect(self, loop: asyncio.AbstractEventLoop) -> None:
-        """One more comes, which is let in at the next turn of the loop."""
-        if not self._expected:
-            loop.call_soon(self._forget)
-        self._expected += 1
-
-    def _forget(self) -> None:
-        self._expected = 0
 
     def check(self, count: int = 1) -> None:
         """Raises Busy when there is no room for so many; who is alone always has room."""
         if count and self.inside and self.inside + count > self.most:
-            raise Busy(self.sentence)
+            raise Busy(f"{self.inside:,} {self.what} are being worked on; the limit is {self.most:,}.")
 
     def admit(self, count: int = 1) -> "Admission":
         """A context in which so many count. Raises Busy when there is no room for them."""

@@ -25,8 +25,9 @@ from denoise import logs
 from denoise.errors import SetupError
 from denoise.inference import denoiser
 from denoise.machine import cpus
+from denoise.server.connection import Connection as HttpConnection
 from denoise.server.connections import Inbox, Listener, Source
-from denoise.server.protocol import Protocol
+from denoise.server.refusals import Refusals
 from denoise.server.workers import Workers
 from denoise.settings import Settings
 from denoise.web.app import App, create_app
@@ -55,8 +56,7 @@ class Server(uvicorn.Server):
         self.app, self.source = app, source
         self.service: Service = app.state.service
         self.service.requests = self.server_state.tasks
-        bounds = {"service": self.service, "image_routes": frozenset(app.short_way), "counts": source.counts}
-        config.http = type("BoundedProtocol", (Protocol,), bounds)
+        self._refusals = Refusals(self.service, app.short_way)
         self._reloading: asyncio.Task[None] | None = None
         self._joining: set[asyncio.Task[Any]] = set()
 
@@ -96,7 +96,7 @@ class Server(uvicorn.Server):
                 connection = self.source.take()
                 if connection is None:
                     return False
-                joining = loop.create_task(loop.connect_accepted_socket(self._protocol, connection))
+                joining = loop.create_task(loop.connect_accepted_socket(self._connection, connection))
                 self._joining.add(joining)
                 joining.add_done_callback(self._joining.discard)
         except EOFError:
@@ -107,16 +107,11 @@ class Server(uvicorn.Server):
             return False
         return True
 
-    def _protocol(self) -> asyncio.Protocol:
-        """What speaks on a connection, as uvicorn makes it for those that it takes itself."""
-        make: Any = self.config.http_protocol_class
-        made: asyncio.Protocol = make(
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-            _loop=asyncio.get_running_loop(),
-        )
-        return made
+    def _connection(self) -> HttpConnection:
+        return HttpConnection(self.config, self.server_state, self.lifespan.state, self._refusals, self._forget)
+
+    def _forget(self) -> None:
+        self.source.counts.ended += 1
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called when no more is to be taken."""

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from denoise.server.protocol import _Send
+from denoise.server.whole_answers import WholeAnswer
 
 
 class Transport:
@@ -39,6 +39,33 @@ def body(content: bytes, more: bool = False) -> dict[str, Any]:
 LENGTH = (b"content-length", b"2")
 
 
+async def sent(
+    messages: Sequence[dict[str, Any]],
+    transport: Transport | None = None,
+    keep_alive: bool = True,
+    on_response: Callable[[], None] = lambda: None,
+) -> RequestResponseCycle:
+    """A request's cycle, after these messages of its app."""
+    wire = cast("asyncio.Transport", transport or Transport())
+    cycle = RequestResponseCycle(
+        scope=cast("Any", {"type": "http", "method": "POST", "headers": []}),
+        transport=wire,
+        flow=FlowControl(wire),
+        logger=logging.getLogger(),
+        access_logger=logging.getLogger(),
+        access_log=False,
+        default_headers=[],
+        message_event=asyncio.Event(),
+        expect_100_continue=False,
+        keep_alive=keep_alive,
+        on_response=on_response,
+    )
+    send = WholeAnswer(cycle, wire.close)
+    for message in messages:
+        await send(cast("Any", message))
+    return cycle
+
+
 @pytest.mark.parametrize(
     ("messages", "expected", "keep_alive"),
     [
@@ -50,7 +77,7 @@ LENGTH = (b"content-length", b"2")
         ),
         (
             [start(200, LENGTH, (b"connection", b"close")), body(b"ab")],
-            [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n", b"ab"],
+            [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab"],
             True,
         ),
         (
@@ -73,29 +100,15 @@ LENGTH = (b"content-length", b"2")
 def test_an_answer_is_what_uvicorn_would_send(
     messages: Sequence[dict[str, Any]], expected: list[bytes], keep_alive: bool
 ) -> None:
-    transport, completed = Transport(), []
-
-    async def answered() -> RequestResponseCycle:
-        cycle = RequestResponseCycle(
-            scope=cast("Any", {"type": "http", "method": "POST", "headers": []}),
-            transport=cast("asyncio.Transport", transport),
-            flow=FlowControl(cast("asyncio.Transport", transport)),
-            logger=logging.getLogger(),
-            access_logger=logging.getLogger(),
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=keep_alive,
-            on_response=lambda: completed.append(True),
-        )
-        send = _Send(cycle)
-        for message in messages:
-            await send(cast("Any", message))
-        return cycle
-
-    cycle = asyncio.run(answered())
+    transport, completed = Transport(), list[bool]()
+    cycle = asyncio.run(sent(messages, transport, keep_alive, lambda: completed.append(True)))
     assert transport.written == expected
     assert transport.closed == (b"connection: close" in expected[0])
     assert cycle.response_complete
     assert completed == [True]
+
+
+@pytest.mark.parametrize("header", [(b"x-name", b"value\r\nx-other: 1"), (b"x name", b"value"), (b"x:", b"value")])
+def test_a_header_that_would_be_another_one_is_never_sent(header: tuple[bytes, bytes]) -> None:
+    with pytest.raises(RuntimeError, match="Invalid HTTP header"):
+        asyncio.run(sent([start(200, LENGTH, header), body(b"ab")]))
