@@ -5,6 +5,7 @@ import json
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -87,6 +88,31 @@ def test_a_key_is_needed_where_keys_are_set(sent: str, status: int) -> None:
 def test_a_key_that_cannot_be_sent_is_refused_without_being_told(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
     monkeypatch.setenv("DENOISE_API_KEYS", keys)
     with pytest.raises(SetupError, match=r"DENOISE_API_KEYS cannot be used: .*printable ASCII") as refused:
+        read()
+    assert KEY not in str(refused.value)
+
+
+def test_keys_come_from_a_file_as_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(f"{KEY}\n\n another \n")
+    monkeypatch.setenv("DENOISE_API_KEYS_FILE", str(tmp_path / "keys"))
+    monkeypatch.setenv("DENOISE_API_KEYS", "one,two")
+    assert [key.get_secret_value() for key in read().api_keys] == ["one", "two", KEY, "another"]
+    monkeypatch.delenv("DENOISE_API_KEYS")
+    assert [key.get_secret_value() for key in read().api_keys] == [KEY, "another"]
+
+
+@pytest.mark.parametrize(
+    ("content", "trouble"),
+    [(None, "No such file"), (b"\n \n", "no key"), (f"{KEY}é".encode(), "printable ASCII"), (b"\xff", "no text")],
+)
+def test_a_file_that_gives_no_keys_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, trouble: str
+) -> None:
+    path = tmp_path / "keys"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("DENOISE_API_KEYS_FILE", str(path))
+    with pytest.raises(SetupError, match=f"DENOISE_API_KEYS_FILE={path} cannot be used: .*{trouble}") as refused:
         read()
     assert KEY not in str(refused.value)
 

@@ -10,6 +10,7 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -70,8 +71,11 @@ class Settings(BaseSettings):
     )
     max_header_bytes: PositiveInt = Field(65_536, description="largest headers of a request, in bytes; then a 431")
     max_connections: PositiveInt = Field(1000, description="connections that a process holds; more get a 503")
+    api_keys_file: Path | None = Field(None, description="file with keys, one per line, beside those of the next row")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        (), description="keys, separated by commas, one of which every POST must bear; unset: none is needed"
+        (),
+        validate_default=True,
+        description="keys, separated by commas, one of which every POST must bear; unset: none is needed",
     )
     ui: bool = Field(True, description="whether `/` is the playground; if not, it leads to `/docs`")
     log: Form = Field("console", description="form of the log on standard error: `console` or `json`")
@@ -87,13 +91,38 @@ class Settings(BaseSettings):
     def _separated(cls, value: object) -> object:
         return tuple(key.strip() for key in value.split(",")) if isinstance(value, str) else value
 
+    @field_validator("api_keys_file")
+    @classmethod
+    def _readable(cls, path: Path | None) -> Path | None:
+        if path and not _keys_in(path):
+            raise ValueError("it holds no key")
+        return path
+
     @field_validator("api_keys")
     @classmethod
-    def _sendable(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        plain = [key.get_secret_value() for key in keys]
-        if not all(key and key.isascii() and key.isprintable() for key in plain):
-            raise ValueError("a key is made of printable ASCII characters, at least one")
-        return keys
+    def _complete(cls, keys: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        _check(keys)
+        path = info.data.get("api_keys_file")
+        return (*keys, *_keys_in(path)) if path else keys
+
+
+def _keys_in(path: Path) -> tuple[SecretStr, ...]:
+    """The keys of a file, without its empty lines. Raises ValueError when it cannot be read or a key cannot be sent."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ValueError(f"it cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ValueError("it is no text") from None
+    keys = tuple(SecretStr(line.strip()) for line in lines if line.strip())
+    _check(keys)
+    return keys
+
+
+def _check(keys: tuple[SecretStr, ...]) -> None:
+    plain = [key.get_secret_value() for key in keys]
+    if not all(key and key.isascii() and key.isprintable() for key in plain):
+        raise ValueError("a key is made of printable ASCII characters, at least one")
 
 
 def read() -> Settings:
