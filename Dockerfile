@@ -1,9 +1,17 @@
 # Two targets: cpu (the default) and gpu. Both hold the service, its models and its pinned packages; TensorFlow is in
 # neither.
+#
+# The tag below moves with each release of Python 3.13 and of Debian. No digest stands here, since one is only worth
+# what was tried with it. `docker buildx imagetools inspect python:3.13-slim` prints today's, and
+#   docker build --build-arg BASE=python:3.13-slim@sha256:<what it printed> .
+# builds on that alone. To pin it for everybody, write it behind the tag here, and renew it with the pinned packages.
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS service
 # A port above 1024, a user without a name or a home, and nothing written anywhere but to /tmp.
+LABEL org.opencontainers.image.title="denoise" \
+      org.opencontainers.image.description="A web service that cleans noisy pictures of handwritten digits." \
+      org.opencontainers.image.licenses="MIT"
 ENV PYTHONPATH=/srv/service:/opt/packages \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -20,11 +28,11 @@ ENTRYPOINT ["python", "-m", "denoise"]
 
 FROM ${BASE} AS packages-gpu
 COPY requirements/cuda.txt .
-RUN python -m pip install --no-cache-dir --root-user-action=ignore --target /opt/packages --requirement cuda.txt
+RUN python -m pip install --no-cache-dir --root-user-action=ignore --target /opt/packages --require-hashes --requirement cuda.txt
 
 FROM ${BASE} AS packages-cpu
 COPY requirements/cpu.txt .
-RUN python -m pip install --no-cache-dir --root-user-action=ignore --target /opt/packages --requirement cpu.txt
+RUN python -m pip install --no-cache-dir --root-user-action=ignore --target /opt/packages --require-hashes --requirement cpu.txt
 
 # CUDA and cuDNN come as Python packages; the NVIDIA container runtime adds the driver of the host.
 FROM service AS gpu

@@ -35,6 +35,16 @@ def test_every_container_is_confined(name: str) -> None:
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+
+
+@pytest.mark.parametrize("name", ["api", "api-gpu", "replica"])
+def test_a_file_of_keys_becomes_a_secret_of_each_container_of_the_service(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["secrets"] == ["api_keys"]
+    assert service["environment"]["DENOISE_API_KEYS_FILE"] == "${DENOISE_API_KEYS_FILE:+/run/secrets/api_keys}"
+    assert COMPOSE["secrets"]["api_keys"]["file"].startswith("${DENOISE_API_KEYS_FILE:-")
 
 
 def test_what_is_scaled_has_no_port_of_the_host_and_goes_by_the_balancers_name_for_it() -> None:
