@@ -50,6 +50,12 @@ def ours(model: str, checkout: Checkout = THIS) -> Stack:
     )
 
 
+def ours_the_long_way(model: str) -> Stack:
+    """The service itself without its short way past FastAPI."""
+    command = (sys.executable, "-m", f"{STACKS}.long_way")
+    return replace(ours(model), name=f"{OURS}, the long way", command=command, timed_in_process=False)
+
+
 def ours_by_form(model: str, checkout: Checkout = THIS) -> Stack:
     """The service itself, which is sent a form with a file."""
     return replace(ours(model, checkout), name=f"{OURS}, form", form=True, timed_in_process=False)
@@ -98,11 +104,11 @@ RAY = Stack("Ray Serve", "conv_dae", elsewhere("ray", "python", "-m", f"{STACKS}
 # The stacks of a group are up together. One that costs something while nobody asks it is a group of its own.
 GROUPS: tuple[tuple[Stack, ...], ...] = (
     (FIXED,),
-    (ours("conv_dae"), by_hand("conv_dae"), ours_by_form("conv_dae"), TUTORIAL),
+    (ours("conv_dae"), by_hand("conv_dae"), ours_the_long_way("conv_dae"), ours_by_form("conv_dae"), TUTORIAL),
     (LITSERVE,),
     (BENTOML,),
     (RAY,),
-    (ours("easy_dae"), by_hand("easy_dae")),
+    (ours("easy_dae"), by_hand("easy_dae"), ours_the_long_way("easy_dae")),
     (ours("unet_dae"), by_hand("unet_dae")),
     (ours_by_tensor("conv_dae"), ours_by_tensor("unet_dae")),
 )

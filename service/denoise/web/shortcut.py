@@ -1,9 +1,9 @@
 """The short way past FastAPI for the image routes; everything else goes the ordinary way.
 
 It skips Starlette's middleware and routing, FastAPI's dependencies, and the making of header and query objects, each of
-which takes longer than a small model's run. The row "ours, the long way" of `python -m benchmarks.serving` shows what
-that buys. It uses no private part of either: `APIRoute.get_route_handler` is FastAPI's documented hook. Errors, the
-request's id, the log and the metrics are the same both ways: `problems.respond` and `tags.tag`.
+which takes longer than a small model's run. The row "this service, the long way" of `python -m benchmarks.serving`
+shows what that buys. It uses no private part of either: `APIRoute.get_route_handler` is FastAPI's documented hook.
+Errors, the request's id, the log and the metrics are the same both ways: `problems.respond` and `tags.tag`.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
