@@ -2,8 +2,6 @@
 
 import gzip
 import os
-import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -23,7 +21,6 @@ from denoise import __version__
 from denoise.pictures import images
 from tests.conftest import CLEAN_7, MNIST, NOISY_7, ROOT, Pixels, Server, tiny_model
 
-README = ROOT / "README.md"
 PAGE = ROOT / "tests" / "digits" / "noisy_page.png"
 COMMAND = [sys.executable, "-W", "error", "-m", "denoise"]
 HERE = os.environ.copy()
@@ -315,14 +312,6 @@ def test_it_installs_and_runs_anywhere(wheel: Path, tmp_path: Path) -> None:
     out(installed / "bin" / "denoise", NOISY_7, "-o", "clean.png")
     assert images.decode((tmp_path / "clean.png").read_bytes(), 784).shape == (28, 28)
     assert (installed / "denoise" / "web" / "static" / "swagger-ui").is_dir()
-
-
-@pytest.mark.parametrize("example", re.findall(r"```bash\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL))
-def test_the_readmes_examples_work(example: str, tmp_path: Path) -> None:
-    (tmp_path / "tests").symlink_to(ROOT / "tests")
-    script = f'denoise() {{ {shlex.join(COMMAND)} "$@"; }}\n{example}'
-    subprocess.run(["bash", "-euc", script], cwd=tmp_path, env=HERE, check=True, capture_output=True)
-    assert {path.name for path in tmp_path.iterdir()} == {"tests", "clean.png", "clean", "clean.npy"}
 
 
 def test_a_packed_answer_is_packed(tmp_path: Path, tiny_models: Path) -> None:

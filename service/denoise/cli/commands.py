@@ -121,7 +121,7 @@ def serve(
     device: options.DeviceOption = None,
     folder: options.ModelsOption = None,
 ) -> None:
-    """Serve the models over HTTP until told to stop. Other settings come from the environment; README.md lists them."""
+    """Serve the models over HTTP until told to stop. Other settings come from the environment: docs/settings.md."""
     from denoise.server import process  # noqa: PLC0415  # It brings all of HTTP, which pictures need not wait for.
 
     process.serve(read_settings(host=host, port=port, workers=workers, device=device, models=folder))
