@@ -5,20 +5,17 @@
 *finish*: the answer goes back to its place, size and polarity in the picture.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator
 
 from denoise.inference import tiling
-from denoise.inference.denoiser import Denoiser, Restored
+from denoise.inference.denoiser import Denoiser
 from denoise.pictures import Pixels, framing, images, noise, strip
 from denoise.pictures.framing import Frame
 from denoise.pictures.images import Kind
 from denoise.pictures.uncertainty import uncertainty
-
-Run = Callable[[Pixels], Restored]  # a batch [count, height, width, 1] to its answer
 
 
 class Parameters(BaseModel):
@@ -132,9 +129,9 @@ def prepare(picture: bytes | Pixels, size: tuple[int, int] | None, parameters: P
     return Prepared(sent, noisy, *framing.fit(noisy, size, framing.INVERTED[parameters.invert]))
 
 
-def run(model: Run, prepared: Prepared) -> tuple[Pixels, Pixels | None]:
+def run(model: Denoiser, prepared: Prepared) -> tuple[Pixels, Pixels | None]:
     """What a model makes of a picture, `[height, width]`, and its hidden code where it has one."""
-    return tiling.run(model, prepared.seen)
+    return tiling.run(model, prepared.seen, any_size=model.size is None)
 
 
 def finish(prepared: Prepared, answer: Pixels, code: Pixels | None, parameters: Parameters) -> Cleaned:

@@ -41,6 +41,48 @@ def test_no_tile_is_larger_than_the_bound() -> None:
     assert all(side % 4 == 0 for side in sides)
 
 
+def seen_by_neighbours(picture: Pixels) -> int:
+    """How many pixels the model that looks around itself is run on; its answer is as if it were run on all."""
+    sizes: list[int] = []
+
+    def model(pixels: Pixels) -> Restored:
+        sizes.append(pixels.size)
+        return neighbours(pixels)
+
+    answer, _ = tiling.run(model, picture, any_size=True)
+    assert np.abs(answer - neighbours(picture[np.newaxis, :, :, np.newaxis]).pixels[0, :, :, 0]).max() < 1e-5
+    assert sum(sizes) == tiling.count_pixels(picture)
+    return sum(sizes)
+
+
+@pytest.mark.parametrize("tone", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("shape", [(256, 400), (1200, 900), (64, 1400), (4, 2000)])
+def test_a_blank_picture_is_answered_by_a_patch_of_its_tone(shape: tuple[int, int], tone: float) -> None:
+    assert seen_by_neighbours(np.full(shape, tone, np.float32)) < 5 * tiling.PATCH**2
+
+
+@pytest.mark.parametrize("place", [(0, 0), (383, 384), (700, 100), (1199, 899)])
+def test_of_a_page_with_a_speck_only_what_is_around_it_is_run(place: tuple[int, int]) -> None:
+    page = np.zeros((1200, 900), np.float32)
+    page[place] = 1
+    assert seen_by_neighbours(page) < page.size / 3
+
+
+def test_a_model_with_a_code_gives_it_of_a_blank_picture_too() -> None:
+    blank = np.zeros((256, 400), np.float32)
+    assert tiling.run(lambda pixels: Restored(pixels, pixels), blank, any_size=True)[1].shape == (256, 400, 1)
+
+
+@pytest.mark.parametrize("tone", [0.0, 0.3, 1.0])
+def test_the_committed_model_says_the_same_of_a_page_of_which_it_saw_only_the_ink(digits: Pixels, tone: float) -> None:
+    model = denoiser.load(ROOT / "models", "cpu", threads=1)["unet_dae"]
+    page = np.full((520, 900), tone, np.float32)
+    page[40:68, 700:728] = digits[0]
+    answer, _ = tiling.run(model, page, any_size=True)
+    assert np.abs(answer - model(page[np.newaxis, :, :, np.newaxis]).pixels[0, :, :, 0]).max() < 1e-4
+    assert tiling.count_pixels(page) < page.size / 2
+
+
 def test_the_committed_model_looks_no_further_than_the_margin(digits: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
     model = denoiser.load(ROOT / "models", "cpu", threads=1)["unet_dae"]
     rows = [np.concatenate(list(digits[first : first + 24]), axis=1) for first in range(0, 480, 24)]

@@ -1,32 +1,161 @@
-"""A picture of any size through a model, in overlapping tiles, so that memory stays bounded and no seam shows."""
+"""A picture of any size through a model, in overlapping tiles, so that memory stays bounded and no seam shows.
 
-from collections.abc import Callable
+What is blank costs next to nothing: in each tile the model sees only what is around the ink. Paper of one tone is
+answered alike everywhere but near the picture's edges, so the answer to a small patch of that tone is stretched.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from denoise.inference.denoiser import Restored
-from denoise.pictures import Pixels
+from denoise.pictures import MULTIPLE, Pixels
 
-TILE = 512  # px a side, margins included
-MARGIN = 64  # px on each side that a tile sees and does not answer for: more than a model looks around itself
+# The longest side of a tile, its margins included.
+TILE = 512
+# A tile sees so many pixels on each side that it does not answer for: more than a model looks around itself.
+MARGIN = 64
+# A patch of one tone has an edge on each side and, between them, one step of the grid in which models halve a picture.
+PATCH = 2 * MARGIN + MULTIPLE
+# Pixels that differ by less, a quarter of one of 255 steps, are of one tone.
+TOLERANCE = 1e-3
+# The ink in a tile is run by itself where this leaves the model at most this share of the tile.
+WORTHWHILE_SHARE = 0.8
+
+Model = Callable[[Pixels], Restored]
+# A stretch of rows and one of columns, each a multiple of what a model halves a picture to.
+Area = tuple[slice, slice]
 
 
-def run(model: Callable[[Pixels], Restored], pixels: Pixels) -> tuple[Pixels, Pixels | None]:
+class Piece(NamedTuple):
+    """A part of a picture that is answered at once.
+
+    Attributes:
+        own: what the answer is for.
+        seen: what the model has to see for it: `own` with its margins.
+        tone: the one that all pixels of `seen` have; None where they have several.
+    """
+
+    own: Area
+    seen: Area
+    tone: float | None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of what the model runs on."""
+        height, width = _shape(self.seen)
+        return (height, width) if self.tone is None else (min(height, PATCH), min(width, PATCH))
+
+
+def run(model: Model, pixels: Pixels, *, any_size: bool = False) -> tuple[Pixels, Pixels | None]:
     """What `model` makes of a picture `[height, width]`: pixels of that shape, and the code of one that has any.
 
     The sides are multiples of what the model halves them to; so are those of the tiles. A picture in tiles has no code.
+
+    Args:
+        model: takes a batch `[1, height, width, 1]`.
+        pixels: larger than TILE only where the model takes any size.
+        any_size: whether it does, so that of a smaller picture as well only the ink is run.
     """
-    height, width = pixels.shape
-    if max(height, width) <= TILE:
-        restored = model(pixels[np.newaxis, :, :, np.newaxis])
-        return restored.pixels[0, :, :, 0], None if restored.code is None else restored.code[0]
+    if max(pixels.shape) <= TILE and not any_size:
+        return _run_whole(model, pixels)
     answer = np.empty_like(pixels)
-    inner = TILE - 2 * MARGIN
-    for top in range(0, height, inner):
-        for left in range(0, width, inner):
-            seen_top, seen_left = max(0, top - MARGIN), max(0, left - MARGIN)
-            seen = pixels[seen_top : top + inner + MARGIN, seen_left : left + inner + MARGIN]
-            tile = model(seen[np.newaxis, :, :, np.newaxis]).pixels[0, :, :, 0]
-            own = tile[top - seen_top : top - seen_top + inner, left - seen_left : left - seen_left + inner]
-            answer[top : top + inner, left : left + inner] = own
+    patches: dict[tuple[float, tuple[int, int]], Pixels] = {}
+    for piece in plan(pixels):
+        if piece.tone is None:
+            seen, code = _run_whole(model, pixels[piece.seen])
+        else:
+            key = piece.tone, piece.shape
+            code = None
+            if key not in patches:
+                patches[key], code = _run_whole(model, np.full(piece.shape, piece.tone, np.float32))
+            rows, columns = (_stretched(length) for length in _shape(piece.seen))
+            seen = patches[key][np.ix_(rows, columns)]
+        if code is not None and max(pixels.shape) <= TILE:
+            return _run_whole(model, pixels)
+        answer[piece.own] = seen[_within(piece.seen, piece.own)]
     return answer, None
+
+
+def count_pixels(pixels: Pixels) -> int:
+    """On how many pixels `run` has to run a model of any size for a picture `[height, width]`."""
+    pieces = plan(pixels)
+    patches = {(piece.tone, piece.shape) for piece in pieces if piece.tone is not None}
+    shapes = [piece.shape for piece in pieces if piece.tone is None] + [shape for _, shape in patches]
+    return sum(height * width for height, width in shapes)
+
+
+def plan(pixels: Pixels) -> list[Piece]:
+    """The pieces of a picture, in the order in which their answers are laid down: later ones over earlier ones."""
+    height, width = pixels.shape
+    inner = TILE if max(height, width) <= TILE else TILE - 2 * MARGIN
+    return [
+        piece
+        for top in range(0, height, inner)
+        for left in range(0, width, inner)
+        for piece in _pieces(pixels, (slice(top, min(top + inner, height)), slice(left, min(left + inner, width))))
+    ]
+
+
+def _pieces(pixels: Pixels, own: Area) -> Iterator[Piece]:
+    """A tile as it is, or its paper, where that is of one tone, and the surroundings of its ink."""
+    seen = _with_margins(own, pixels.shape)
+    tone = float(pixels[seen][0, 0])
+    off = np.abs(pixels[seen] - np.float32(tone)) > TOLERANCE
+    if not off.any():
+        yield Piece(own, seen, tone)
+        return
+    inked = _inked(off, own, seen)
+    near = _with_margins(inked, pixels.shape)
+    if np.prod(_shape(near)) > WORTHWHILE_SHARE * np.prod(_shape(seen)):
+        yield Piece(own, seen, None)
+        return
+    if inked != own:
+        yield Piece(own, seen, tone)
+    yield Piece(inked, near, None)
+
+
+def _inked(off: NDArray[np.bool_], own: Area, seen: Area) -> Area:
+    """The part of `own` whose answer may differ from that of paper, by what is `off` the paper's tone in `seen`."""
+    bounds = []
+    for axis in (0, 1):
+        places = np.nonzero(off.any(axis=1 - axis))[0] + seen[axis].start
+        start = (int(places[0]) - MARGIN) // MULTIPLE * MULTIPLE
+        stop = -((-int(places[-1]) - 1 - MARGIN) // MULTIPLE * MULTIPLE)
+        bounds.append(slice(max(start, own[axis].start), min(stop, own[axis].stop)))
+    return bounds[0], bounds[1]
+
+
+def _run_whole(model: Model, pixels: Pixels) -> tuple[Pixels, Pixels | None]:
+    restored = model(pixels[np.newaxis, :, :, np.newaxis])
+    return restored.pixels[0, :, :, 0], None if restored.code is None else restored.code[0]
+
+
+def _stretched(length: int) -> NDArray[np.intp]:
+    """For each place on an axis of one tone, the place on a patch's axis that is as far from the edges."""
+    if length <= PATCH:
+        return np.arange(length)
+    middle = MARGIN + np.arange(length - 2 * MARGIN) % MULTIPLE
+    return np.concatenate([np.arange(MARGIN), middle, np.arange(PATCH - MARGIN, PATCH)])
+
+
+def _with_margins(area: Area, shape: tuple[int, ...]) -> Area:
+    rows, columns = (
+        slice(max(0, part.start - MARGIN), min(length, part.stop + MARGIN))
+        for part, length in zip(area, shape, strict=True)
+    )
+    return rows, columns
+
+
+def _within(outer: Area, inner: Area) -> Area:
+    """`inner` where it lies in the pixels of `outer`."""
+    rows, columns = (
+        slice(part.start - around.start, part.stop - around.start) for around, part in zip(outer, inner, strict=True)
+    )
+    return rows, columns
+
+
+def _shape(area: Area) -> tuple[int, int]:
+    return area[0].stop - area[0].start, area[1].stop - area[1].start
