@@ -103,7 +103,8 @@ def over_array(folder: Path, path: Path, digits: Bytes, seconds: float, kind: st
     source, target = folder / "digits.npy", folder / "clean.npy"
     first = (digits[: 2 * arrays.PICTURES_PER_RUN, ..., np.newaxis] / np.float32(255)).astype(np.float32)
     rate = len(first) / _measure_seconds(lambda: model(first))
-    digits = np.resize(digits, (min(MOST_DIGITS, int(rate * seconds)), *digits.shape[1:]))
+    count = min(MOST_DIGITS, max(1, int(rate * seconds)))
+    digits = np.resize(digits, (count, *digits.shape[1:]))
     pixels = (digits / np.float32(255)).astype(np.float32)[..., np.newaxis]
     np.save(source, digits if kind == "uint8" else pixels)
     options = onnxruntime.SessionOptions()

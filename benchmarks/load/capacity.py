@@ -35,13 +35,21 @@ TARGET_UTILIZATION = 0.6
 
 
 class Cost(NamedTuple):
-    """What one picture takes."""
+    """What one picture takes.
+
+    Attributes:
+        what: the picture, in the words of the tables.
+        cpu_us: CPU time of the service, as measured now.
+        published_us: the same in docs/performance.md; None where it does not stand there.
+        sent_bytes: the size of a request with its headers.
+        answered_bytes: the size of an answer with its headers.
+    """
 
     what: str
     cpu_us: float
-    published_us: float | None  # the same in docs/performance.md, if it stands there
+    published_us: float | None
     sent_bytes: int
-    answered_bytes: int  # with the headers
+    answered_bytes: int
 
     @property
     def sized_by_us(self) -> float:

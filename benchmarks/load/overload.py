@@ -69,14 +69,19 @@ class Load(NamedTuple):
 
 @dataclass
 class Subject:
-    """A service under overload, and what its turns gave."""
+    """A service under overload, and what its turns gave.
+
+    Attributes:
+        callers: as many as ask for TIMES its best rate.
+        memory_before: resident bytes before the first turn.
+    """
 
     name: str
     process: psutil.Process
     url: str
-    callers: int  # so many ask for TIMES its best rate
+    callers: int
     probers: Sequence[httpx2.Client]
-    memory_before: int  # bytes
+    memory_before: int
     busy: list[Load] = field(default_factory=list)
     overloaded: list[Load] = field(default_factory=list)
     refusals_s: list[float] = field(default_factory=list)

@@ -26,10 +26,14 @@ PROJECT = "denoise-replicas"
 
 
 class Step(NamedTuple):
-    """What became of the requests that were sent while one thing was done to the replicas."""
+    """What became of the requests that were sent during one change of the replicas.
+
+    Attributes:
+        outcomes: how often each status came, or each kind of failure.
+    """
 
     name: str
-    outcomes: Counter[str]  # how often each status came, or each kind of failure
+    outcomes: Counter[str]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

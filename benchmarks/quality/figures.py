@@ -12,16 +12,23 @@ INPUT, CLEAN = "input", "clean"
 
 @dataclass(frozen=True)
 class Figure:
-    """How near a method comes to the clean pictures, on the mean over them."""
+    """How near a method comes to the clean pictures, on the mean over them.
+
+    Attributes:
+        value: the best value of a classical method's number; None of a model.
+        psnr: peak signal-to-noise ratio in dB.
+        ssim: structural similarity, 1 where nothing differs.
+        loss: cross-entropy in nats per pixel.
+    """
 
     pictures: str
     noise: str
     level: float
     method: str
-    value: float | None  # the best value of a classical method's number
-    psnr: float  # dB
+    value: float | None
+    psnr: float
     ssim: float
-    loss: float  # cross-entropy, nats per pixel
+    loss: float
 
     @property
     def key(self) -> tuple[str, str, float, str]:

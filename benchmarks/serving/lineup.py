@@ -17,17 +17,25 @@ STACKS = "benchmarks.serving.stacks"
 
 @dataclass(frozen=True)
 class Stack:
-    """A server to measure. In its command, path and environment `PORT` stands for the port."""
+    """A server to measure. In its command, path and environment `PORT` stands for the port.
+
+    Attributes:
+        form: whether it takes a form with a file; other stacks take the picture as the body.
+        fixed: whether it gives an answer that was there before, without any work.
+        digits_per_tensor: if any, requests are binary tensors of so many digits.
+        timed_in_process: whether its model is timed without a server, between its turns.
+        folder: where its command runs.
+    """
 
     name: str
     model: str
     command: tuple[str, ...]
-    form: bool = False  # A stack takes a form with a file, or else the picture as the body.
+    form: bool = False
     path: str = "/denoise"
     environment: dict[str, str] = field(default_factory=dict)
-    fixed: bool = False  # A fixed stack does no work: its answer was there before.
-    digits_per_tensor: int = 0  # If any, requests are binary tensors of so many digits.
-    timed_in_process: bool = False  # Whether its model is timed without a server, between its turns.
+    fixed: bool = False
+    digits_per_tensor: int = 0
+    timed_in_process: bool = False
     folder: Path = ROOT
 
     @property

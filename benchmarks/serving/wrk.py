@@ -19,13 +19,18 @@ MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one stack did in one turn with so many callers."""
+    """What one stack did in one turn with so many callers.
+
+    Attributes:
+        cpu_us: CPU time of all server processes, per request.
+        failed: share of the answers whose status was no success, 0 … 1.
+    """
 
     requests_s: float
     p50_ms: float
     p99_ms: float
-    cpu_us: float  # CPU time of all server processes, per request
-    failed: float = 0.0  # share of the answers whose status was no success, 0 … 1
+    cpu_us: float
+    failed: float = 0.0
 
 
 def drive(

@@ -5,9 +5,9 @@ import pytest
 from benchmarks.load import bulk
 
 
-def test_every_figure_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_every_figure_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     bulk.main(["--pictures", "40", "--broken", "2", "--seconds", "0.01", "--jobs", "2"])
-    told = capfd.readouterr().out
-    assert told.count("40 pictures in") == 2
-    assert told.count("2 failed:") == 2
-    assert told.count("of it") == 4 * 2 * 2
+    printed = capfd.readouterr().out
+    assert printed.count("40 pictures in") == 2
+    assert printed.count("2 failed:") == 2
+    assert printed.count("of it") == 4 * 2 * 2

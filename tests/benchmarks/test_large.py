@@ -1,4 +1,4 @@
-"""Large pictures are answered, and what they took is told."""
+"""Large pictures are answered, and what they took is printed."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 from benchmarks.load import large
 
 
-def test_time_and_memory_are_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_time_and_memory_are_printed(capfd: pytest.CaptureFixture[str]) -> None:
     large.main(["--side", "600"])
     rows = re.findall(r"600×600 \| (\d) \| [\d.]+ \| ([\d.]+), ([\d.]+) \| (\d+), (\d+) \|", capfd.readouterr().out)
     assert [row[0] for row in rows] == ["1", "4"]

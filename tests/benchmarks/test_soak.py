@@ -7,6 +7,6 @@ from benchmarks.load import soak
 
 def test_memory_stays_flat(capfd: pytest.CaptureFixture[str]) -> None:
     soak.main(["--requests", "2000", "--first", "700", "--workers", "1"])
-    told = capfd.readouterr().out
-    assert "resident memory of 1 workers" in told
-    assert "200: " in told
+    printed = capfd.readouterr().out
+    assert "resident memory of 1 workers" in printed
+    assert "200: " in printed
