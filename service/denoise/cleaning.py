@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validat
 
 from denoise.inference import tiling
 from denoise.inference.denoiser import Denoiser
+from denoise.inference.tiling import TiledRun
 from denoise.pictures import Pixels, framing, images, noise, strip
 from denoise.pictures.framing import Frame
 from denoise.pictures.images import Kind
@@ -127,6 +128,11 @@ def prepare(picture: bytes | Pixels, size: tuple[int, int] | None, parameters: P
     sent = images.decode(picture, max_pixels) if isinstance(picture, bytes) else picture
     noisy = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
     return Prepared(sent, noisy, *framing.fit(noisy, size, framing.INVERTED[parameters.invert]))
+
+
+def start(model: Denoiser, prepared: Prepared) -> TiledRun:
+    """The run of a model over a picture, for callers who let others have a turn between its pieces."""
+    return TiledRun(model, prepared.seen, any_size=model.size is None)
 
 
 def run(model: Denoiser, prepared: Prepared) -> tuple[Pixels, Pixels | None]:

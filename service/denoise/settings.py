@@ -56,12 +56,19 @@ class Settings(BaseSettings):
     max_unpacked_bytes: PositiveInt = Field(
         64 * 1024 * 1024, description="largest sum of the files in a zip, unpacked, in bytes"
     )
-    queue: PositiveInt = Field(1024, description="pictures that a process works on or lets wait; more get a 429")
+    max_request_pixels: PositiveInt = Field(
+        100_000_000, description="largest sum of the pixels of all pictures in one request"
+    )
+    queue: PositiveInt = Field(
+        1024, description="pictures and tensors that a process works on or lets wait; more get a 429"
+    )
     queue_bytes: PositiveInt = Field(
         128 * 1024 * 1024, description="bytes of large bodies that a process holds at a time; more get a 429"
     )
     deadline_seconds: PositiveFloat = Field(
-        30.0, allow_inf_nan=False, description="longest time that a picture waits for its turn; then it gets a 504"
+        60.0,
+        allow_inf_nan=False,
+        description="longest time that a request waits for its turns and is worked on; then it gets a 504",
     )
     upload_seconds: PositiveFloat = Field(
         30.0, allow_inf_nan=False, description="longest time that a body may take to arrive; then it gets a 408"

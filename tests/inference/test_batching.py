@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from denoise.errors import Busy, Late
-from denoise.inference.batching import PICTURES_PER_RUN, Batcher, Gate, Ran
+from denoise.errors import Late
+from denoise.inference.batching import PICTURES_PER_RUN, Batcher, Ran
+from denoise.inference.cost import Costs
 from denoise.inference.denoiser import CPU, Denoiser, Restored
 from tests.conftest import Pixels
 
@@ -24,7 +25,7 @@ def picture(value: float, side: int = 8) -> Pixels:
 
 def test_pictures_that_wait_together_run_together_and_come_back_to_their_callers(model: Denoiser) -> None:
     async def many() -> list[Ran]:
-        batcher = Batcher(deadline_s=10)
+        batcher = Batcher(deadline_s=10, costs=Costs())
         return await asyncio.gather(*(batcher.run(model, picture(value / 200)) for value in range(150)))
 
     answers = asyncio.run(many())
@@ -37,7 +38,7 @@ def test_pictures_that_wait_together_run_together_and_come_back_to_their_callers
 
 def test_pictures_of_one_caller_stay_together_in_however_many_runs(model: Denoiser) -> None:
     async def three() -> list[Ran]:
-        batcher = Batcher(deadline_s=10)
+        batcher = Batcher(deadline_s=10, costs=Costs())
         mine = np.concatenate([picture(value / 200) for value in range(150)])
         return await asyncio.gather(*(batcher.run(model, pixels) for pixels in (picture(0.9), mine, picture(0.8))))
 
@@ -53,7 +54,7 @@ def test_pictures_of_one_caller_stay_together_in_however_many_runs(model: Denois
 
 def test_a_lone_picture_waits_for_nobody(model: Denoiser) -> None:
     async def one() -> tuple[Ran, Ran]:
-        batcher = Batcher(deadline_s=10)
+        batcher = Batcher(deadline_s=10, costs=Costs())
         return await batcher.run(model, picture(0.5)), batcher.run_alone(model, picture(0.5))
 
     ran, at_once = asyncio.run(one())
@@ -65,7 +66,7 @@ def test_a_lone_picture_waits_for_nobody(model: Denoiser) -> None:
 
 def test_only_pictures_of_one_size_share_a_run(model: Denoiser) -> None:
     async def mixed() -> list[Ran]:
-        batcher = Batcher(deadline_s=10)
+        batcher = Batcher(deadline_s=10, costs=Costs())
         return await asyncio.gather(*(batcher.run(model, picture(0.5, side)) for side in (8, 12) * 4))
 
     answers = asyncio.run(mixed())
@@ -75,7 +76,7 @@ def test_only_pictures_of_one_size_share_a_run(model: Denoiser) -> None:
 
 def test_what_nobody_waits_for_is_left_out_and_what_is_late_is_told(model: Denoiser) -> None:
     async def some() -> list[Ran | BaseException]:
-        batcher = Batcher(deadline_s=0.05)
+        batcher = Batcher(deadline_s=0.05, costs=Costs())
         gone, late = batcher.run(model, picture(0.1)), batcher.run(model, picture(0.2))
         gone.cancel()
         time.sleep(0.1)  # noqa: ASYNC251  # the loop is kept from its turn
@@ -103,7 +104,7 @@ def test_one_bad_picture_fails_alone(tiny_models: Path) -> None:
     model = Choosy(tiny_models / "any.onnx", CPU, threads=1)
 
     async def mixed() -> list[Ran | BaseException]:
-        batcher = Batcher(deadline_s=10)
+        batcher = Batcher(deadline_s=10, costs=Costs())
         values = (0.1, 0, 0.2, 0.3)
         return await asyncio.gather(*(batcher.run(model, picture(v)) for v in values), return_exceptions=True)
 
@@ -112,13 +113,22 @@ def test_one_bad_picture_fails_alone(tiny_models: Path) -> None:
     assert model(bright).pixels.shape == bright.shape
 
 
-def test_a_gate_lets_in_what_has_room() -> None:
-    gate = Gate(10, "bytes")
-    with gate.admit(20), pytest.raises(Busy, match=r"20 bytes are being worked on; the limit is 10\."), gate.admit(1):
-        pass
-    with gate.admit(4), gate.admit(6):
-        assert gate.inside == 10
-    with gate.admit(8) as held:
-        held.shrink(3)
-        assert gate.inside == 3
-    assert gate.inside == 0
+def test_models_and_callers_take_turns(model: Denoiser, tiny_models: Path) -> None:
+    other = Denoiser(tiny_models / "half.onnx", CPU, threads=1)
+
+    async def waits() -> tuple[int, int, int]:
+        batcher = Batcher(deadline_s=10, costs=Costs())
+        done: list[str] = []
+        block = batcher.run(model, np.zeros((640, 8, 8), np.float32))
+        asked = {
+            "another": batcher.run(other, picture(0.5, 28)),
+            "same": batcher.run(model, picture(0.5)),
+            "block": block,
+        }
+        for name, answer in asked.items():
+            answer.add_done_callback(lambda _, name=name: done.append(name))  # type: ignore[misc]  # its default is a name
+        await asyncio.gather(*asked.values())
+        return done.index("another"), done.index("same"), done.index("block")
+
+    another, same, block = asyncio.run(waits())
+    assert max(another, same) < block

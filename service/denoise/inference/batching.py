@@ -5,6 +5,9 @@ pictures of it are run together when all of them have been prepared, and their a
 small pictures that is cheaper than any thread: handing one over costs more than most of them take to run. A run empties
 the processor's caches, so what comes before and after it is cheaper for many pictures together; yet it takes about
 TURN_S at most, so that new requests are looked at, and refused in time where there are too many.
+
+Turns are fair: models and sizes take them in rotation, and so do callers; whoever has more pictures than fit into a run
+waits for the others before the next.
 """
 
 import asyncio
@@ -16,17 +19,14 @@ from typing import NamedTuple
 import numpy as np
 
 from denoise import metrics
-from denoise.errors import Busy, Late
+from denoise.errors import Late
+from denoise.inference.cost import Costs
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures import Pixels
 
 # A runtime keeps memory and plans for each number of pictures that it has run, so there are few.
 PICTURES_PER_RUN = (64, 32, 16, 8, 4, 2, 1)
 TURN_S = 0.02
-# A guess that holds until a run of the model has been timed.
-SECONDS_PER_PIXEL = 2e-6
-# This share of the expected time per picture stays when a run has been timed; the rest is the run's.
-INERTIA = 0.8
 
 
 class Ran(NamedTuple):
@@ -82,11 +82,10 @@ class _Line:
 class Batcher:
     """Runs small pictures in batches. Belongs to one event loop."""
 
-    def __init__(self, deadline_s: float) -> None:
-        """Pictures that have waited longer than `deadline_s` are not run any more."""
-        self.deadline_s = deadline_s
-        self._lines: dict[tuple[Denoiser, tuple[int, ...]], _Line] = {}
-        # The lines in which something waits.
+    def __init__(self, deadline_s: float, costs: Costs) -> None:
+        """Pictures that have waited longer than `deadline_s` are not run any more; `costs` learns from every run."""
+        self.deadline_s, self.costs = deadline_s, costs
+        # The lines in which something waits, the one whose turn is next first.
         self._busy: dict[tuple[Denoiser, tuple[int, ...]], _Line] = {}
         self._scheduled = False
 
@@ -97,10 +96,9 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         key = model, pixels.shape[1:]
-        line = self._lines.get(key)
+        line = self._busy.get(key)
         if line is None:
-            line = self._lines[key] = _Line(model, SECONDS_PER_PIXEL * pixels[0].size)
-        self._busy[key] = line
+            line = self._busy[key] = _Line(model, self.costs.of_pixel(model) * pixels[0].size)
         answer: asyncio.Future[Ran] = loop.create_future()
         line.waiting.append(_Waiting(pixels, answer, time.perf_counter()))
         line.pictures += len(pixels)
@@ -122,13 +120,14 @@ class Batcher:
         return sum(line.pictures * line.seconds_per_picture for line in self._busy.values())
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        key, line = min(self._busy.items(), key=lambda item: item[1].waiting[0].since)
+        key, line = next(iter(self._busy.items()))
         try:
             if batch := self._batch(line):
-                _run(line, batch)
+                self._run(line, batch)
         finally:
-            if not line.waiting:
-                del self._busy[key]
+            del self._busy[key]
+            if line.waiting:
+                self._busy[key] = line  # Its next turn comes after those of all others.
             self._scheduled = bool(self._busy)
             if self._scheduled:
                 loop.call_soon(self._turn, loop)
@@ -136,59 +135,67 @@ class Batcher:
 
     def _batch(self, line: _Line) -> list[_Part]:
         """The next pictures of a line, as many as fit into a turn."""
+        line.seconds_per_picture = self.costs.of_pixel(line.model) * line.waiting[0].pixels[0].size
         fitting = min(PICTURES_PER_RUN[0], max(1.0, TURN_S / line.seconds_per_picture))
+        takers = self._takers(line, fitting)
+        count = sum(waiting.left for waiting in takers)
+        left = next((size for size in PICTURES_PER_RUN if size <= min(fitting, count)), 0)
+        batch, unserved = [], []
+        for waiting in takers:
+            part = _Part(waiting, waiting.pixels[waiting.taken : waiting.taken + left])
+            waiting.taken += len(part.pixels)
+            left -= len(part.pixels)
+            line.pictures -= len(part.pixels)
+            if len(part.pixels):
+                batch.append(part)
+            else:
+                unserved.append(waiting)
+        line.waiting.extendleft(reversed(unserved))
+        # Who has more pictures than fitted has the next turn after the others.
+        line.waiting.extend(part.waiting for part in batch if part.waiting.left)
+        return batch
+
+    def _takers(self, line: _Line, fitting: float) -> list[_Waiting]:
+        """The callers whose pictures fill a run; those who have gone or are late leave the line."""
         late = time.perf_counter() - self.deadline_s
-        first: list[_Waiting] = []
+        takers: list[_Waiting] = []
         count = 0
         while line.waiting and count < fitting:
             waiting = line.waiting.popleft()
-            line.pictures -= waiting.left
             if waiting.answer.done():  # The caller has gone.
-                continue
-            if waiting.since < late:
+                line.pictures -= waiting.left
+            elif waiting.since < late:
+                line.pictures -= waiting.left
                 waiting.answer.set_exception(Late(f"The picture waited for {self.deadline_s:g} s without its turn."))
-                continue
-            first.append(waiting)
-            count += waiting.left
-        size = next((size for size in PICTURES_PER_RUN if size <= min(fitting, count)), 0)
-        batch = []
-        for waiting in first:
-            part = _Part(waiting, waiting.pixels[waiting.taken : waiting.taken + size])
-            if size:
-                batch.append(part)
-            waiting.taken += len(part.pixels)
-            size -= len(part.pixels)
-        for waiting in reversed(first):
-            if waiting.left:
-                line.waiting.appendleft(waiting)
-                line.pictures += waiting.left
-        return batch
+            else:
+                takers.append(waiting)
+                count += waiting.left
+        return takers
 
-
-def _run(line: _Line, batch: list[_Part]) -> None:
-    start = time.perf_counter()
-    pixels = batch[0].pixels if len(batch) == 1 else np.concatenate([part.pixels for part in batch])
-    try:
-        restored = line.model(pixels[..., np.newaxis])
-    except Exception as error:  # Whatever the runtime raises is the answer to the pictures of the run.
-        if len(batch) > 1:
-            for part in batch:
-                _run(line, [part])
-        elif not batch[0].waiting.answer.done():
-            batch[0].waiting.answer.set_exception(error)
-        return
-    spent = time.perf_counter() - start
-    begin = 0
-    for waiting, mine in batch:
-        own = slice(begin, begin + len(mine))
-        begin = own.stop
-        code = None if restored.code is None else restored.code[own]
-        waited = start - waiting.since
-        waiting.ran.append(Ran(restored.pixels[own, ..., 0], code, waited, spent, len(pixels)))
-        if sum(len(ran.pixels) for ran in waiting.ran) == len(waiting.pixels):
-            waiting.answer.set_result(_join(waiting.ran))
-    line.seconds_per_picture = INERTIA * line.seconds_per_picture + (1 - INERTIA) * spent / len(pixels)
-    metrics.count_run(line.model.name, len(pixels))
+    def _run(self, line: _Line, batch: list[_Part]) -> None:
+        start = time.perf_counter()
+        pixels = batch[0].pixels if len(batch) == 1 else np.concatenate([part.pixels for part in batch])
+        try:
+            restored = line.model(pixels[..., np.newaxis])
+        except Exception as error:  # Whatever the runtime raises is the answer to the pictures of the run.
+            if len(batch) > 1:
+                for part in batch:
+                    self._run(line, [part])
+            elif not batch[0].waiting.answer.done():
+                batch[0].waiting.answer.set_exception(error)
+            return
+        spent = time.perf_counter() - start
+        begin = 0
+        for waiting, mine in batch:
+            own = slice(begin, begin + len(mine))
+            begin = own.stop
+            code = None if restored.code is None else restored.code[own]
+            waited = start - waiting.since
+            waiting.ran.append(Ran(restored.pixels[own, ..., 0], code, waited, spent, len(pixels)))
+            if sum(len(ran.pixels) for ran in waiting.ran) == len(waiting.pixels):
+                waiting.answer.set_result(_join(waiting.ran))
+        self.costs.observe(line.model, pixels.size, spent)
+        metrics.count_run(line.model.name, len(pixels))
 
 
 def _join(ran: list[Ran]) -> Ran:
@@ -203,42 +210,3 @@ def _join(ran: list[Ran]) -> Ran:
         sum(one.run_s for one in ran),
         max(one.batch for one in ran),
     )
-
-
-class Gate:
-    """Lets so much in at a time, and no more."""
-
-    def __init__(self, most: int, what: str) -> None:
-        """At most `most`; `what` says in words of what."""
-        self.most, self.what = most, what
-        self.inside = 0
-
-    def check(self, count: int = 1) -> None:
-        """Raises Busy when there is no room for so many; who is alone always has room."""
-        if count and self.inside and self.inside + count > self.most:
-            raise Busy(f"{self.inside:,} {self.what} are being worked on; the limit is {self.most:,}.")
-
-    def admit(self, count: int = 1) -> "Admission":
-        """A context in which so many count. Raises Busy when there is no room for them."""
-        self.check(count)
-        return Admission(self, count)
-
-
-@dataclass(slots=True)
-class Admission:
-    """A context in which so many count as inside."""
-
-    gate: Gate
-    much: int
-
-    def __enter__(self) -> "Admission":
-        self.gate.inside += self.much
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.gate.inside -= self.much
-
-    def shrink(self, much: int) -> None:
-        """It turned out to be no more than this."""
-        self.gate.inside += much - self.much
-        self.much = much

@@ -4,6 +4,7 @@ What is blank costs next to nothing: in each tile the model sees only what is ar
 answered alike everywhere but near the picture's edges, so the answer to a small patch of that tone is stretched.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -49,6 +50,52 @@ class Piece(NamedTuple):
         return (height, width) if self.tone is None else (min(height, PATCH), min(width, PATCH))
 
 
+class TiledRun:
+    """A picture on its way through a model, a piece at a time, so that others can have their turn in between.
+
+    Attributes:
+        answer: `[height, width]`, 0 … 1; whole once `step` has nothing left to do.
+        code: of a picture that is run in one piece, where the model has a hidden code.
+        seconds: how long the steps took.
+    """
+
+    def __init__(self, model: Model, pixels: Pixels, *, any_size: bool) -> None:
+        """`model`, `pixels` and `any_size` as `run` takes them."""
+        self._model, self._pixels = model, pixels
+        self._whole = max(pixels.shape) <= TILE
+        self._pieces = _plan(pixels) if any_size or not self._whole else iter([_whole(pixels)])
+        self._patches: dict[tuple[float, tuple[int, int]], Pixels] = {}
+        self.answer = np.empty_like(pixels)
+        self.code: Pixels | None = None
+        self.seconds = 0.0
+
+    def step(self) -> bool:
+        """Runs the next piece. False, and nothing was done, when there is none left."""
+        start = time.perf_counter()
+        piece = next(self._pieces, None)
+        if piece is not None:
+            self._run_piece(piece)
+        self.seconds += time.perf_counter() - start
+        return piece is not None
+
+    def _run_piece(self, piece: Piece) -> None:
+        seen, code = self._seen(piece)
+        if code is not None and self._whole:  # A code tells of all of the picture.
+            seen, self.code = _run_whole(self._model, self._pixels)
+            piece, self._pieces = _whole(self._pixels), iter(())
+        self.answer[piece.own] = seen[_within(piece.seen, piece.own)]
+
+    def _seen(self, piece: Piece) -> tuple[Pixels, Pixels | None]:
+        """The model's answer to what it sees of a piece, and its code where it was run for it."""
+        if piece.tone is None:
+            return _run_whole(self._model, self._pixels[piece.seen])
+        key, code = (piece.tone, piece.shape), None
+        if key not in self._patches:
+            self._patches[key], code = _run_whole(self._model, np.full(piece.shape, piece.tone, np.float32))
+        rows, columns = (_stretched(length) for length in _shape(piece.seen))
+        return self._patches[key][np.ix_(rows, columns)], code
+
+
 def run(model: Model, pixels: Pixels, *, any_size: bool = False) -> tuple[Pixels, Pixels | None]:
     """What `model` makes of a picture `[height, width]`: pixels of that shape, and the code of one that has any.
 
@@ -59,44 +106,33 @@ def run(model: Model, pixels: Pixels, *, any_size: bool = False) -> tuple[Pixels
         pixels: larger than TILE only where the model takes any size.
         any_size: whether it does, so that of a smaller picture as well only the ink is run.
     """
-    if max(pixels.shape) <= TILE and not any_size:
-        return _run_whole(model, pixels)
-    answer = np.empty_like(pixels)
-    patches: dict[tuple[float, tuple[int, int]], Pixels] = {}
-    for piece in plan(pixels):
-        if piece.tone is None:
-            seen, code = _run_whole(model, pixels[piece.seen])
-        else:
-            key = piece.tone, piece.shape
-            code = None
-            if key not in patches:
-                patches[key], code = _run_whole(model, np.full(piece.shape, piece.tone, np.float32))
-            rows, columns = (_stretched(length) for length in _shape(piece.seen))
-            seen = patches[key][np.ix_(rows, columns)]
-        if code is not None and max(pixels.shape) <= TILE:
-            return _run_whole(model, pixels)
-        answer[piece.own] = seen[_within(piece.seen, piece.own)]
-    return answer, None
+    tiled = TiledRun(model, pixels, any_size=any_size)
+    while tiled.step():
+        pass
+    return tiled.answer, tiled.code
 
 
 def count_pixels(pixels: Pixels) -> int:
     """On how many pixels `run` has to run a model of any size for a picture `[height, width]`."""
-    pieces = plan(pixels)
+    pieces = list(_plan(pixels))
     patches = {(piece.tone, piece.shape) for piece in pieces if piece.tone is not None}
     shapes = [piece.shape for piece in pieces if piece.tone is None] + [shape for _, shape in patches]
     return sum(height * width for height, width in shapes)
 
 
-def plan(pixels: Pixels) -> list[Piece]:
+def _plan(pixels: Pixels) -> Iterator[Piece]:
     """The pieces of a picture, in the order in which their answers are laid down: later ones over earlier ones."""
     height, width = pixels.shape
     inner = TILE if max(height, width) <= TILE else TILE - 2 * MARGIN
-    return [
-        piece
-        for top in range(0, height, inner)
-        for left in range(0, width, inner)
-        for piece in _pieces(pixels, (slice(top, min(top + inner, height)), slice(left, min(left + inner, width))))
-    ]
+    for top in range(0, height, inner):
+        for left in range(0, width, inner):
+            yield from _pieces(pixels, (slice(top, min(top + inner, height)), slice(left, min(left + inner, width))))
+
+
+def _whole(pixels: Pixels) -> Piece:
+    """All of a picture as one piece."""
+    area = slice(0, pixels.shape[0]), slice(0, pixels.shape[1])
+    return Piece(area, area, None)
 
 
 def _pieces(pixels: Pixels, own: Area) -> Iterator[Piece]:

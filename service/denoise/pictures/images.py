@@ -5,7 +5,8 @@ import math
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -68,13 +69,28 @@ def decode(content: bytes, max_pixels: int) -> Pixels:
     """
     if (plain := _plain(content, max_pixels)) is not None:
         return plain
+    with _opened(content, max_pixels) as image:
+        return _upright(image)
+
+
+def measure(content: bytes, max_pixels: int) -> int:
+    """How many pixels the header of a file tells of; nothing is decoded. Raises as `decode` does."""
+    with _opened(content, max_pixels) as image:
+        width, height = image.size
+        return width * height
+
+
+@contextmanager
+def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """An image whose header has been read. Raises as `decode` does, also for what goes wrong in the block."""
     _refuse_slow(content)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             width, height = _largest(image)
             if width * height <= max_pixels:
-                return _upright(image)
-    except BrokenBody:
+                yield image
+                return
+    except (BrokenBody, MemoryError):
         raise
     except UnidentifiedImageError:
         raise UnsupportedKind(

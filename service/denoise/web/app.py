@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import anyio
 from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
@@ -13,12 +12,15 @@ from starlette.types import Receive, Scope, Send
 
 from denoise import __version__, errors, metrics
 from denoise.inference import denoiser
-from denoise.inference.batching import Batcher, Gate
+from denoise.inference.batching import Batcher
+from denoise.inference.cost import Costs
 from denoise.inference.denoiser import Denoiser, Task
+from denoise.inference.gate import Gate, WorkGate
+from denoise.inference.turns import FairLimiter
 from denoise.machine import cpus
 from denoise.settings import Settings, read
 from denoise.web import image_routes, openapi, pages, problems, service_routes, shortcut, tags, tracing, v2
-from denoise.web.state import Service
+from denoise.web.state import MIDDLING_PIXELS, Service
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +61,18 @@ def create_app(settings: Settings | None = None, *, short_way: bool = True) -> "
 def _service(settings: Settings) -> Service:
     """The state of the process. Raises SetupError."""
     assert settings.threads
+    threads = max(1, settings.threads // (settings.workers or 1))
     return Service(
         settings,
         *_models(settings),
-        Batcher(settings.deadline_seconds),
-        Gate(settings.queue, "pictures"),
-        Gate(settings.queue_bytes, "bytes of large bodies"),
-        anyio.CapacityLimiter(max(1, settings.threads // (settings.workers or 1))),
+        costs := Costs(),
+        Batcher(settings.deadline_seconds, costs),
+        pictures=Gate(settings.queue, "pictures"),
+        bodies=Gate(settings.queue_bytes, "bytes of large bodies"),
+        work=WorkGate(settings.deadline_seconds * threads),
+        threads=FairLimiter(threads),
+        middling=FairLimiter(MIDDLING_PIXELS),
+        large=FairLimiter(settings.max_pixels),
     )
 
 
@@ -134,7 +141,8 @@ class App(FastAPI):
             log.exception("The models stay as they were.")
             return
         metrics.set_models(_labels(service.denoisers), gone=before - _labels(service.denoisers))
-        service.batcher = Batcher(service.settings.deadline_seconds)  # the old one finishes what waits in it
+        # What waits in the batcher of before is finished there.
+        service.batcher = Batcher(service.settings.deadline_seconds, service.costs)
         openapi.describe(self.openapi(), service)
         log.info("The models have been loaded anew: %s", ", ".join(service.denoisers))
 

@@ -9,11 +9,12 @@ from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
 from denoise import metrics
-from denoise.errors import RequestError
+from denoise.errors import RequestError, TooLarge
 from denoise.web import answers, archives, problems
 from denoise.web.archives import File
 from denoise.web.bodies import JSON, ZIP
 from denoise.web.job import Job, Made
+from denoise.web.state import while_connected
 
 ARCHIVE = "pictures.zip"
 PICTURES_PER_TURN = 8  # are decoded before the event loop looks at other requests
@@ -22,9 +23,14 @@ Problem = dict[str, str | int]  # the fields of RFC 9457
 
 
 async def answer(job: Job, files: Sequence[File]) -> Response:
-    """The answer to all files in their order: a zip, or JSON. One that fails is told as a problem among the others."""
+    """The answer to all files in their order: a zip, or JSON. One that fails is told as a problem among the others.
+
+    Raises TooLarge when the pictures have more pixels together than a request may have.
+    """
     started = time.perf_counter()
-    results = await _run_all(job, files)
+    pixels = await run_in_threadpool(_measure, job, files)
+    with job.service.work.admit(job.expect(pixels)):
+        results = await while_connected(job.request, _run_all(job, files, pixels))
     failed = sum(not isinstance(result, Made) for result in results)
     headers = answers.headers(job.model, f"total;dur={1000 * (time.perf_counter() - started):.3f}")
     headers["X-Failed-Items"] = str(failed)
@@ -36,13 +42,27 @@ async def answer(job: Job, files: Sequence[File]) -> Response:
     return Response(content, media_type=ZIP, headers=headers)
 
 
-async def _run_all(job: Job, files: Sequence[File]) -> list[Made | Problem]:
+def _measure(job: Job, files: Sequence[File]) -> list[int]:
+    """How many pixels each file declares; 0 where it cannot be read, which is told when its turn comes."""
+    pixels, most = [], job.service.settings.max_request_pixels
+    for file in files:
+        try:
+            pixels.append(job.measure(file))
+        except RequestError:
+            pixels.append(0)
+        if sum(pixels) > most:
+            raise TooLarge(f"The pictures have more than {most:,} pixels together; at most so many are taken.")
+    return pixels
+
+
+async def _run_all(job: Job, files: Sequence[File], pixels: Sequence[int]) -> list[Made | Problem]:
     """What became of each file, in their order."""
-    large = asyncio.Semaphore(int(job.service.large.total_tokens))  # the others' turns start their deadline later
     running = []
+    # No more large pictures are begun than there are threads, so that the first ones are done when it gets late.
+    large = asyncio.Semaphore(job.service.threads.most)
     try:
-        for file in files:
-            running.append(asyncio.ensure_future(_run(job, file, large)))
+        for file, count in zip(files, pixels, strict=True):
+            running.append(asyncio.ensure_future(_run(job, file, count, large)))
             if len(running) % PICTURES_PER_TURN == 0:
                 await asyncio.sleep(0)
         return await asyncio.gather(*running)
@@ -53,16 +73,16 @@ async def _run_all(job: Job, files: Sequence[File]) -> list[Made | Problem]:
         raise
 
 
-async def _run(job: Job, file: File, large: asyncio.Semaphore) -> Made | Problem:
+async def _run(job: Job, file: File, pixels: int, large: asyncio.Semaphore) -> Made | Problem:
     try:
         if (made := await job.run_small(file)) is not None:
             return made
         async with large:
-            return await job.run_large(file)
-    except RequestError as error:
+            return await job.run_large(file, pixels)
+    except problems.REFUSALS as error:
         metrics.count_refusal(type(error).__name__)
-        path, request_id = job.request.scope["path"], job.request.state.request_id
-        return problems.problem(problems.STATUS[type(error)], str(error), path, request_id)
+        status, detail = problems.explain(error)
+        return problems.problem(status, detail, job.request.scope["path"], job.request.state.request_id)
 
 
 def _as_json(files: Sequence[File], results: Sequence[Made | Problem]) -> bytes:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
+from starlette.concurrency import run_in_threadpool
 
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, UnknownModel
@@ -12,7 +13,7 @@ from denoise.web import answers, batch, bodies, openapi
 from denoise.web.archives import File
 from denoise.web.job import Job
 from denoise.web.shortcut import ImageRoute
-from denoise.web.state import SMALL_BODY, Service
+from denoise.web.state import SMALL_BODY, Service, while_connected
 
 router = APIRouter(tags=["images"], route_class=ImageRoute)
 
@@ -46,19 +47,20 @@ async def _answer(request: Request, parameters: Parameters, task: Task) -> Respo
     size = bodies.announced(request, settings.max_body_bytes)
     with service.bodies.admit(size if size > SMALL_BODY else 0) as held:
         sent = await bodies.read(request, parameters, settings)
-        held.shrink(min(held.much, sent.size))
+        held.shrink(min(held.amount, sent.size))
         model = _model(service, sent.parameters.model, task)
         with service.pictures.admit(len(sent.files)):
-            if sent.several:
-                media_type = answers.accepted(request, answers.OF_SEVERAL)
-                job = Job(request, service, model, sent.parameters, media_type, among_others=True)
-                return await batch.answer(job, sent.files)
-            media_type = answers.accepted(request, answers.OF_ONE)
-            return await _answer_one(Job(request, service, model, sent.parameters, media_type), sent.files[0])
+            media_type = answers.accepted(request, answers.OF_SEVERAL if sent.several else answers.OF_ONE)
+            job = Job(request, service, model, sent.parameters, media_type, service.deadline(), sent.several)
+            return await (batch.answer(job, sent.files) if sent.several else _answer_one(job, sent.files[0]))
 
 
 async def _answer_one(job: Job, file: File) -> Response:
-    made = await job.run(file)
+    made = await job.run_small(file)
+    if made is None:
+        pixels = await run_in_threadpool(job.measure, file)
+        with job.service.work.admit(job.expect([pixels])):
+            made = await while_connected(job.request, job.run_large(file, pixels))
     headers = answers.headers(job.model, made.stages.header())
     headers["X-Input-Inverted"] = "true" if made.inverted else "false"
     content = made.image if made.answer is None else to_json(made.answer.fields())

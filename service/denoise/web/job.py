@@ -1,19 +1,19 @@
 """One picture of a request on its way along `cleaning`: a small one in a batch with others, a large one in a thread."""
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 
 from denoise import cleaning, metrics
 from denoise.cleaning import Cleaned, Parameters, Prepared
 from denoise.errors import TooLarge
 from denoise.inference.denoiser import Denoiser
 from denoise.metrics import Stages
-from denoise.pictures import SMALL_PICTURE, Pixels
+from denoise.pictures import SMALL_PICTURE, Pixels, images
 from denoise.web import answers
 from denoise.web.answers import Answer, Psnr
 from denoise.web.archives import File
@@ -39,11 +39,8 @@ class Job:
     model: Denoiser
     parameters: Parameters
     media_type: str
+    deadline: float  # by the event loop's clock
     among_others: bool = False
-
-    async def run(self, file: File) -> Made:
-        """The answer to a file. Raises RequestError."""
-        return await self.run_small(file) or await self.run_large(file)
 
     async def run_small(self, file: File) -> Made | None:
         """The answer by way of a batch, on the event loop; None when the file is not small."""
@@ -55,22 +52,35 @@ class Job:
         except TooLarge:
             return None
         stages.end("decode")
-        ran = await self.service.in_turn(self.request, self.model, prepared.seen[np.newaxis], more=self.among_others)
+        ran = await self.service.in_batch(
+            self.request, self.model, prepared.seen[np.newaxis], among_others=self.among_others
+        )
         stages.milliseconds |= {"queue": 1000 * ran.waited_s, "infer": 1000 * ran.run_s}
         stages.start()
         return self._finish(prepared, ran.pixels[0], None if ran.code is None else ran.code[0], stages)
 
-    async def run_large(self, file: File) -> Made:
-        """The answer by way of a thread."""
+    async def run_large(self, file: File, pixels: int) -> Made:
+        """The answer by way of threads, a turn for each tile of the picture, which has so many pixels."""
         stages = Stages()
-        async with self.service.large_turn(self.request, self.model):
+        async with self.service.turns(self.request, self.model, pixels, self.deadline) as turns:
             stages.end("queue")
-            prepared = await run_in_threadpool(self._prepare, file, self.service.settings.max_pixels)
+            prepared = await turns.run(self._prepare, file, self.service.settings.max_pixels)
             stages.end("decode")
-            answer, code = await run_in_threadpool(cleaning.run, self.model, prepared)
+            tiled = cleaning.start(self.model, prepared)
+            while await turns.run(tiled.step):
+                pass
             metrics.count_run(self.model.name, 1)
             stages.end("infer")
-            return await run_in_threadpool(self._finish, prepared, answer, code, stages)
+            self.service.costs.observe(self.model, prepared.seen.size, tiled.seconds)
+            return await turns.run(self._finish, prepared, tiled.answer, tiled.code, stages)
+
+    def measure(self, file: File) -> int:
+        """How many pixels a file declares. Raises RequestError when they are too many, or the file cannot be read."""
+        return images.measure(file.read(), self.service.settings.max_pixels)
+
+    def expect(self, pixels: Iterable[int]) -> float:
+        """The seconds that pictures of so many pixels are expected to take."""
+        return sum(self.service.costs.of_picture(self.model, count) for count in pixels)
 
     def _prepare(self, file: File, max_pixels: int) -> Prepared:
         return cleaning.prepare(file.read(), self.model.size, self.parameters, max_pixels)

@@ -25,6 +25,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.Busy: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Late: HTTPStatus.GATEWAY_TIMEOUT,
+    MemoryError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 HUNG_UP = 499  # the caller has, as nginx has it: nobody reads this but the log
 RETRY_AFTER_S = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.TOO_MANY_REQUESTS: "1"}
@@ -44,9 +45,9 @@ class Problem(BaseModel):
 async def respond(request: Request, error: Exception) -> Response:
     """The answer to a request that raised an error, whichever way it came."""
     match error:
-        case errors.RequestError():
+        case errors.RequestError() | MemoryError():
             metrics.count_refusal(type(error).__name__)
-            return _response(request, STATUS[type(error)], str(error))
+            return _response(request, *explain(error))
         case RequestValidationError():
             return _response(request, HTTPStatus.UNPROCESSABLE_ENTITY, parameters.sentences(error.errors()))
         case HTTPException():
@@ -57,8 +58,16 @@ async def respond(request: Request, error: Exception) -> Response:
     return _response(request, HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed on this request; its log says why.")
 
 
-EXPECTED = (errors.RequestError, RequestValidationError, HTTPException, ClientDisconnect)
+REFUSALS = (errors.RequestError, MemoryError)
+EXPECTED = (*REFUSALS, RequestValidationError, HTTPException, ClientDisconnect)
 HANDLED = (*EXPECTED, Exception)
+
+
+def explain(error: Exception) -> tuple[HTTPStatus, str]:
+    """The status and the sentence of one of REFUSALS."""
+    if isinstance(error, MemoryError):
+        return STATUS[MemoryError], "There is not enough memory for this request now."
+    return STATUS[type(error)], str(error)
 
 
 def _starlettes_detail(request: Request, error: HTTPException) -> str:

@@ -18,6 +18,7 @@ LIMITS = {
     "max_body_bytes",
     "max_pixels",
     "max_files",
+    "max_request_pixels",
     "max_unpacked_bytes",
     "queue",
     "queue_bytes",

@@ -2,39 +2,76 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar
 
-import anyio
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from denoise import metrics
 from denoise.errors import Late, UnknownModel
-from denoise.inference.batching import Batcher, Gate, Ran
+from denoise.inference.batching import Batcher, Ran
+from denoise.inference.cost import Costs
 from denoise.inference.denoiser import Denoiser, Task
+from denoise.inference.gate import Gate, WorkGate
+from denoise.inference.turns import FairLimiter
 from denoise.pictures import Pixels
 from denoise.settings import Settings
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 SMALL_BODY = 16 * 1024  # bytes: up to here a body may hold a picture that takes less time than handing it to a thread
+MIDDLING_PICTURE = 1_000_000  # pixels: up to here pictures do not wait for the memory of larger ones
+MIDDLING_PIXELS = 8 * MIDDLING_PICTURE  # of middling pictures that are in memory at a time
 LONG_WAIT_S = 0.1  # from there it pays to look whether the caller is still there
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadTurns:
+    """One request's turns at the threads that large pictures are worked on in."""
+
+    threads: FairLimiter
+    caller: object
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a function gives, called in a thread once it is the caller's turn."""
+        async with self.threads.take(self.caller):
+            return await run_in_threadpool(function, *args, **kwargs)
 
 
 @dataclass
 class Service:
-    """The state of a process."""
+    """The state of a process.
+
+    Attributes:
+        defaults: the model of each task that answers when a request names none.
+        costs: what the models have taken per pixel so far.
+        pictures: how many pictures and tensors are being worked on or wait for it.
+        bodies: bytes of the bodies that are not small.
+        work: expected seconds of work by pictures that are not small.
+        threads: turns at the threads.
+        middling, large: pixels that are decoded and worked on in turns.
+        requests: uvicorn's running tasks; empty where another server runs the app.
+    """
 
     settings: Settings
     denoisers: Mapping[str, Denoiser]
-    defaults: Mapping[Task, str | None]  # the model that answers when a request names none
+    defaults: Mapping[Task, str | None]
+    costs: Costs
     batcher: Batcher
-    pictures: Gate  # that are being worked on, or wait for it
-    bodies: Gate  # bytes of those that are not small
-    large: anyio.CapacityLimiter  # pictures worked on at a time: each may need hundreds of megabytes
+    pictures: Gate
+    bodies: Gate
+    work: WorkGate
+    threads: FairLimiter
+    middling: FairLimiter
+    large: FairLimiter
     started: float = field(default_factory=time.monotonic)
     draining: bool = False
-    requests: Collection[object] = ()  # that are in the process now, where that is known
+    requests: Collection[object] = ()
 
     def model(self, name: str) -> Denoiser:
         """The model of that name. Raises UnknownModel."""
@@ -42,45 +79,64 @@ class Service:
             raise UnknownModel(f"There is no model named '{name[:100]}'; there are: {', '.join(self.denoisers)}.")
         return self.denoisers[name]
 
-    async def in_turn(self, request: Request, model: Denoiser, pixels: Pixels, *, more: bool = False) -> Ran:
-        """What a model makes of small pictures `[count, height, width]`.
+    async def in_batch(self, request: Request, model: Denoiser, pixels: Pixels, *, among_others: bool = False) -> Ran:
+        """What a model makes of small pictures `[count, height, width]`, in a batch with other requests' pictures.
 
-        Where there is a long wait, it is only for a caller who is still there. `more` says that others of the same
-        request come as well.
+        `among_others` says that the request has more pictures, and that somebody looks whether its caller is there.
         """
-        if len(self.requests) == len(pixels) == 1 and not more:
+        if among_others:
+            return await self.batcher.run(model, pixels)
+        if len(self.requests) == len(pixels) == 1:
             return self.batcher.run_alone(model, pixels)
         running = self.batcher.run(model, pixels)
         if self.batcher.expected_wait_s() > LONG_WAIT_S:
-            gone = asyncio.ensure_future(request.receive())  # the body has been read: what comes is a disconnect
-            try:
-                await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
-                if not running.done():
-                    raise ClientDisconnect
-            finally:  # which does nothing to what is done
-                running.cancel()
-                gone.cancel()
+            return await while_connected(request, running)
         return await running
 
     @asynccontextmanager
-    async def large_turn(self, request: Request, model: Denoiser) -> AsyncIterator[None]:
-        """A turn at what takes long and is done in a thread: few have one at a time.
+    async def turns(
+        self, request: Request, model: Denoiser, pixels: int, deadline: float
+    ) -> AsyncIterator[ThreadTurns]:
+        """Room in memory for a picture of so many pixels, and turns at the threads.
 
-        Raises Late when the deadline passes before, ClientDisconnect when the caller has gone meanwhile.
+        Raises Late when the event loop's time passes `deadline` before all is done.
         """
+        space = self.middling if pixels <= MIDDLING_PICTURE else self.large
         try:
-            async with asyncio.timeout(self.settings.deadline_seconds):
-                metrics.set_waiting("large", self.large.statistics().tasks_waiting + 1)
-                await self.large.acquire()
+            async with asyncio.timeout_at(deadline):
+                metrics.set_waiting("large", self._waiting + 1)
+                async with space.take(request, pixels):
+                    metrics.set_waiting("large", self._waiting)
+                    yield ThreadTurns(self.threads, request)
         except TimeoutError:
-            raise Late(f"The picture waited for {self.settings.deadline_seconds:g} s without its turn.") from None
+            raise Late(f"The picture was not done within {self.settings.deadline_seconds:g} s.") from None
         finally:
-            metrics.set_waiting("large", self.large.statistics().tasks_waiting)
-        try:
-            if await request.is_disconnected():
-                raise ClientDisconnect
-            yield
-        finally:
-            self.large.release()
-            if not self.large.borrowed_tokens:
+            metrics.set_waiting("large", self._waiting)
+            if not self.middling.taken and not self.large.taken:
                 asyncio.get_running_loop().run_in_executor(None, model.give_back)  # nobody waits for that
+
+    def deadline(self) -> float:
+        """When a request that has come now must be done, in the event loop's time."""
+        return asyncio.get_running_loop().time() + self.settings.deadline_seconds
+
+    @property
+    def _waiting(self) -> int:
+        return self.middling.waiting + self.large.waiting
+
+
+async def while_connected(request: Request, work: "Coroutine[Any, Any, T] | asyncio.Future[T]") -> T:
+    """What work gives that is only worth doing for a caller who is still there.
+
+    Raises ClientDisconnect, and cancels the work, when the caller goes away. The request's body must have been read.
+    """
+    running = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            raise ClientDisconnect
+        return running.result()
+    finally:
+        gone.cancel()
+        running.cancel()
+        await asyncio.wait((running,))  # what runs in a thread ends before what it works on is given back

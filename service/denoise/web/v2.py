@@ -18,11 +18,12 @@ from denoise.errors import BadTensor, UnknownModel
 from denoise.inference import tiling
 from denoise.inference.batching import PICTURES_PER_RUN
 from denoise.inference.denoiser import Denoiser, Tensor
+from denoise.inference.tiling import TiledRun
 from denoise.metrics import Stages
-from denoise.pictures import SMALL_PICTURE
+from denoise.pictures import SMALL_PICTURE, Pixels
 from denoise.web import bodies, openapi, tensors
 from denoise.web.shortcut import header
-from denoise.web.state import SMALL_BODY, Service
+from denoise.web.state import SMALL_BODY, Service, while_connected
 from denoise.web.tensors import Inference
 
 VERSION = "1"
@@ -159,7 +160,8 @@ async def infer(request: Request, name: str) -> Response:
             inference = tensors.parse(body, told, model, *most)
         else:
             inference = await run_in_threadpool(tensors.parse, body, told, model, *most)
-        with service.pictures.admit(len(inference.pixels)):
+        cost = service.costs.of_picture(model, inference.pixels.size)
+        with service.pictures.admit(), service.work.admit(cost):
             stages.end("decode")
             outputs = await _outputs(request, service, model, inference, stages)
             if len(body) <= SMALL_BODY or (len(body) <= SMALL_TENSOR and all(inference.outputs.values())):
@@ -180,7 +182,7 @@ async def _outputs(
     """The model's outputs by name."""
     pictures = inference.pixels[..., 0]
     if pictures[0].size <= SMALL_PICTURE:
-        ran = await service.in_turn(request, model, pictures)
+        ran = await service.in_batch(request, model, pictures)
         restored, codes = ran.pixels, ran.code
         stages.milliseconds |= {"queue": 1000 * ran.waited_s, "infer": 1000 * ran.run_s}
         stages.start()
@@ -188,17 +190,28 @@ async def _outputs(
         if max(pictures[0].shape) > tiling.TILE and list(inference.outputs) != [model.outputs[0].name]:
             first = model.outputs[0].name
             raise BadTensor(f"Of pictures with a side of more than {tiling.TILE} px there is `{first}` alone.")
-        async with service.large_turn(request, model):
-            stages.end("queue")
-            tiled = [await run_in_threadpool(tiling.run, model, picture) for picture in pictures]
-            metrics.count_run(model.name, len(tiled))
-            restored = np.stack([pixels for pixels, _ in tiled])
-            codes = None if tiled[0][1] is None else np.stack([code for _, code in tiled if code is not None])
-            stages.end("infer")
+        restored, codes = await while_connected(request, _large_outputs(request, service, model, pictures, stages))
     outputs = {model.outputs[0].name: restored[..., np.newaxis]}
     if codes is not None:
         outputs[model.outputs[1].name] = codes
     return outputs
+
+
+async def _large_outputs(
+    request: Request, service: Service, model: Denoiser, pictures: Pixels, stages: Stages
+) -> tuple[Pixels, Pixels | None]:
+    """What a model makes of large pictures `[count, height, width]`, and their codes, by turns at the threads."""
+    runs = [TiledRun(model, picture, any_size=model.size is None) for picture in pictures]
+    async with service.turns(request, model, pictures.size, service.deadline()) as turns:
+        stages.end("queue")
+        for run in runs:
+            while await turns.run(run.step):
+                pass
+        stages.end("infer")
+    metrics.count_run(model.name, len(runs))
+    service.costs.observe(model, pictures.size, sum(run.seconds for run in runs))
+    codes = [run.code for run in runs if run.code is not None]
+    return np.stack([run.answer for run in runs]), np.stack(codes) if codes else None
 
 
 def _shape(tensor: Tensor) -> list[int]:

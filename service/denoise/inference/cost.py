@@ -1,0 +1,29 @@
+"""What a picture is expected to cost, in seconds, from what runs have cost so far."""
+
+from denoise.inference.denoiser import Denoiser
+
+FIRST_GUESS_S = 2e-6  # per pixel that a model sees, until a run of it has been timed
+HANDLING_S = 2e-7  # per pixel that is decoded, framed and encoded
+PICTURE_S = 3e-4  # per picture, however small
+INERTIA = 0.8  # of the measured time, from run to run
+
+
+class Costs:
+    """The seconds that each model takes per pixel, measured while they run."""
+
+    def __init__(self) -> None:
+        self._per_pixel: dict[str, float] = {}
+
+    def of_pixel(self, model: Denoiser) -> float:
+        """Seconds that a model takes for a pixel."""
+        return self._per_pixel.get(model.name, FIRST_GUESS_S)
+
+    def of_picture(self, model: Denoiser, pixels: int) -> float:
+        """Seconds that a picture of so many pixels is expected to take, from its bytes to those of its answer."""
+        seen = model.size[0] * model.size[1] if model.size else pixels
+        return PICTURE_S + HANDLING_S * pixels + self.of_pixel(model) * seen
+
+    def observe(self, model: Denoiser, pixels: int, seconds: float) -> None:
+        """Learns from a run of so many pixels."""
+        before = self._per_pixel.get(model.name, seconds / pixels)
+        self._per_pixel[model.name] = INERTIA * before + (1 - INERTIA) * seconds / pixels

@@ -1,0 +1,40 @@
+"""No more is let in than can be worked on, and dear requests leave room for cheap ones."""
+
+import pytest
+
+from denoise.errors import Busy
+from denoise.inference.gate import Gate, WorkGate
+
+
+def test_a_gate_lets_in_what_has_room() -> None:
+    gate = Gate(10, "bytes")
+    with gate.admit(20), pytest.raises(Busy, match=r"20 bytes are being worked on; the limit is 10\."), gate.admit(1):
+        pass
+    with gate.admit(4), gate.admit(6):
+        assert gate.inside == 10
+    with gate.admit(8) as held:
+        held.shrink(3)
+        assert gate.inside == 3
+    assert gate.inside == 0
+
+
+def test_dear_requests_leave_half_of_the_room_to_cheap_ones() -> None:
+    gate = WorkGate(20)
+    with gate.admit(6):
+        with pytest.raises(Busy, match="6 seconds of work by large requests"), gate.admit(6):
+            pass
+        with gate.admit(0.1), gate.admit(4):
+            assert gate.inside == pytest.approx(10.1)
+    assert gate.inside == 0
+
+
+def test_one_request_may_take_longer_than_all_the_room_and_keeps_no_cheap_one_out() -> None:
+    gate = WorkGate(20)
+    with gate.admit(300), gate.admit(0.4):
+        assert gate.inside == pytest.approx(10.4)
+
+
+def test_cheap_requests_are_too_many_at_last() -> None:
+    gate = WorkGate(1)
+    with gate.admit(0.5), gate.admit(0.4), pytest.raises(Busy), gate.admit(0.3):
+        pass
