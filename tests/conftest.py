@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +198,14 @@ def ray_cluster() -> Iterator[RayCluster]:
         cluster.end()
 
 
+def wait_until(holds: Callable[[], object]) -> None:
+    """Waits until something holds; fails when that takes so long that it never will."""
+    until = time.monotonic() + START_S
+    while not holds():
+        assert time.monotonic() < until, "It never came to be."
+        time.sleep(0.05)
+
+
 class Server:
     """`python -m denoise` on a free port of its own, as a process."""
 
@@ -226,6 +234,10 @@ class Server:
                 return url
             time.sleep(0.1)
         raise TimeoutError(self.ended(signal.SIGKILL))
+
+    def log_so_far(self) -> str:
+        """What it has logged, while it runs."""
+        return os.pread(self._log.fileno(), 10_000_000, 0).decode()
 
     def ended(self, by: signal.Signals | None = None) -> str:
         """Its log, once it has ended: by itself, or by the signal that it is sent."""

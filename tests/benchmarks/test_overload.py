@@ -10,7 +10,7 @@ from benchmarks.load import overload
 
 @pytest.mark.needs("wrk")
 def test_overload_is_refused_and_what_can_be_done_is_done(capfd: pytest.CaptureFixture[str]) -> None:
-    overload.main(["--seconds", "3", "--turns", "2"])
+    overload.main(["--seconds", "2", "--turns", "2"])
     report = capfd.readouterr().out
     refusals = re.search(r"([\d,]+) refusals/s, 0 other answers/s", report)
     assert refusals, report

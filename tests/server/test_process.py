@@ -5,20 +5,19 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.conftest import NOISY_7, ROOT, Server, tiny_model
+from tests.conftest import NOISY_7, ROOT, Server, tiny_model, wait_until
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A real server of one test alone, with half a second to drain."""
-    server = Server(DENOISE_DRAIN_SECONDS="0.5")
+    """A real server of one test alone, with two seconds to drain."""
+    server = Server(DENOISE_DRAIN_SECONDS="2")
     yield server
     server.ended(signal.SIGKILL)
 
@@ -37,10 +36,8 @@ def test_it_says_where_it_serves_and_with_what(server: Server) -> None:
 def test_sigterm_turns_readiness_first_and_serves_until_drained(server: Server) -> None:
     url = server.url()
     server.process.send_signal(signal.SIGTERM)
-    time.sleep(0.1)
-    answer = httpx2.get(f"{url}/readyz")
-    assert answer.status_code == 503
-    assert answer.headers["Retry-After"] == "5"
+    wait_until(lambda: httpx2.get(f"{url}/readyz").status_code == 503)
+    assert httpx2.get(f"{url}/readyz").headers["Retry-After"] == "5"
     assert httpx2.post(f"{url}/denoise", content=NOISY_7.read_bytes()).status_code == 200
     server.ended()
     assert server.process.returncode == 0
@@ -82,9 +79,7 @@ def test_of_two_that_start_at_once_one_serves() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
     both = [Server(DENOISE_PORT=port, DENOISE_WORKERS="2", DENOISE_DRAIN_SECONDS="0") for _ in range(2)]
-    until = time.monotonic() + 30
-    while all(server.process.poll() is None for server in both) and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(lambda: any(server.process.poll() is not None for server in both))
     serving, refused = sorted(both, key=lambda server: server.process.poll() is not None)
     assert "cannot be listened on: Address already in use" in refused.ended()
     assert httpx2.get(f"{serving.url()}/livez").status_code == 200
