@@ -4,10 +4,10 @@ import platform
 import statistics
 from collections.abc import Iterator, Sequence
 
-from benchmarks.serving import in_process
+from benchmarks.serving import in_process, turns
 from benchmarks.serving.in_process import BATCHES, InProcess
 from benchmarks.serving.lineup import DIGITS_PER_TENSOR, FIXED, PROCESSES, REFERENCE, Stack, all_stacks, ours
-from benchmarks.serving.turns import CALLERS, TURNS_PER_ROUND, Figures
+from benchmarks.serving.turns import Figures
 from benchmarks.serving.wrk import Measurement
 from denoise.machine import cpus
 
@@ -29,13 +29,13 @@ def report(figures: Figures, rounds: int) -> Iterator[str]:
     """The lines of docs/performance.md down to the sections that other scripts' figures stand in."""
     yield from ("# How fast it is", "", "Written by `make bench` (`python -m benchmarks.serving`).", "")
     yield f"One 28×28 PNG in, one out, over HTTP on loopback, driven by wrk: every stack in two processes on {cpus()}"
-    yield f"CPUs ({platform.machine()}) that wrk shares, medians of {TURNS_PER_ROUND} turns in each of {rounds} rounds."
-    yield "*CPU* is the time of all server processes per request. *Efficiency* is the least that a request could take"
-    yield "(a fixed answer from bare Starlette, decode, run at its best batch size, encode) over what it took. The"
-    yield "machine is shared: read the ratios, not the figures. *To the bare handler* is the median of the turns' own"
-    yield "ratios, which the quotient of two medians need not be. No stack logs its requests."
+    yield f"CPUs ({platform.machine()}) that wrk shares, medians of {turns.TURNS_PER_ROUND} turns in each of {rounds}"
+    yield "rounds. *CPU* is the time of all server processes per request. *Efficiency* is the least that a request"
+    yield "could take (a fixed answer from bare Starlette, decode, run at its best batch size, encode) over what it"
+    yield "took. The machine is shared: read the ratios, not the figures. *To the bare handler* is the median of the"
+    yield "turns' own ratios, which the quotient of two medians need not be. No stack logs its requests."
     beside = {row: in_process.median(rounds_of) for row, rounds_of in figures.in_process.items()}
-    for callers in CALLERS:
+    for callers in turns.CALLERS:
         yield from ("", f"## {callers} caller{'s' if callers > 1 else ''}", "")
         yield from _stacks(figures, beside, callers)
     yield from ("", f"## {DIGITS_PER_TENSOR} digits a request, as a tensor", "")
@@ -49,13 +49,13 @@ def _stacks(figures: Figures, beside: dict[str, InProcess], callers: int) -> Ite
     yield "| stack | requests/s | to the bare handler | p50, ms | p99, ms | CPU, µs | efficiency | failed |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for stack in all_stacks():
-        turns = figures.turns.get((stack.row, callers))
-        if not turns or stack.digits_per_tensor:
+        each_turn = figures.turns.get((stack.row, callers))
+        if not each_turn or stack.digits_per_tensor:
             continue
-        middle = median(turns)
+        middle = median(each_turn)
         reference = figures.turns.get((f"{REFERENCE}, {stack.model}", callers))
         yield (
-            f"| {stack.row} | {middle.requests_s:,.0f} | {f'{ratio(turns, reference):.2f}' if reference else ''} | "
+            f"| {stack.row} | {middle.requests_s:,.0f} | {f'{ratio(each_turn, reference):.2f}' if reference else ''} | "
             f"{middle.p50_ms:.2f} | {middle.p99_ms:.2f} | {middle.cpu_us:.0f} | "
             f"{_efficiency(stack, middle, figures, beside)} | {f'{middle.failed:.0%}' if middle.failed else ''} |"
         )
@@ -73,10 +73,10 @@ def _tensors(figures: Figures, beside: dict[str, InProcess]) -> Iterator[str]:
     yield "| model | callers | digits/s | to the runs alone, in process | p50, ms | p99, ms |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: |"
     for stack in all_stacks():
-        for callers in CALLERS:
-            turns = figures.turns.get((stack.row, callers))
-            if turns and stack.digits_per_tensor:
-                middle = median(turns)
+        for callers in turns.CALLERS:
+            each_turn = figures.turns.get((stack.row, callers))
+            if each_turn and stack.digits_per_tensor:
+                middle = median(each_turn)
                 rate = middle.requests_s * stack.digits_per_tensor
                 best = PROCESSES * beside[stack.row].digits_s[stack.digits_per_tensor]
                 yield (
@@ -101,7 +101,7 @@ def comparison(pairs: Sequence[Sequence[Stack]], figures: Figures) -> Iterator[s
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     worst: tuple[float, str] = (float("inf"), "")
     for here, there in pairs:
-        for callers in CALLERS:
+        for callers in turns.CALLERS:
             ones, others = figures.turns[here.row, callers], figures.turns[there.row, callers]
             new, old, to_it = median(ones), median(others), ratio(ones, others)
             worst = min(worst, (to_it, f"{here.row}, callers: {callers}"))
