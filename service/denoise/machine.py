@@ -1,13 +1,20 @@
-"""What this machine gives a process: CPUs and memory, as its affinity and its container's limits allow."""
+"""What this machine gives a process: CPUs, memory and files, as its affinity and its limits allow."""
 
 import contextlib
+import ctypes
 import os
+import sys
 from pathlib import Path
+
+if sys.platform != "win32":
+    import resource
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMORY_LIMITS = (CGROUP / "memory.max", CGROUP / "memory" / "memory.limit_in_bytes")
 # Control groups without a limit name one of more bytes than this.
 NO_LIMIT = 1 << 60
+# mallopt(3)'s M_ARENA_MAX, and M_MMAP_THRESHOLD and M_TRIM_THRESHOLD in bytes.
+MALLOC_OPTIONS = {-8: 2, -3: 1 << 20, -1: 4 << 20}
 
 
 def cpus() -> int:
@@ -37,3 +44,25 @@ def memory() -> str:
         total = next(line.split()[1] for line in lines.read_text().splitlines() if line.startswith("MemTotal"))
         return f"{int(total) / 2**20:.1f} GiB, no limit"
     return "not known"
+
+
+def return_memory_early() -> None:
+    """Has glibc give large blocks back to the system, and all threads share two arenas (mallopt(3)).
+
+    By default each of the threads that large pictures are worked on in may keep what the largest one took.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        for option, value in MALLOC_OPTIONS.items():
+            ctypes.CDLL(None).mallopt(option, value)
+
+
+def allow_files(wanted: int) -> int:
+    """Has the system allow this process as many open files, and gives how many it allows: at most `wanted`."""
+    if sys.platform == "win32":  # which has no such limit
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed

@@ -43,8 +43,9 @@ def test_sigterm_turns_readiness_first_and_serves_until_drained(server: Server) 
     assert server.process.returncode == 0
 
 
-def refusal(**environment: str) -> str:
-    server = Server(**environment)
+def refusal(*before: str, **environment: str) -> str:
+    """The last line that a service says which does not start; `before` is a command that runs it."""
+    server = Server(*before, **environment)
     log = server.ended()
     assert server.process.returncode == 1
     assert "Traceback" not in log
@@ -63,6 +64,21 @@ def test_a_port_in_use_stops_the_start() -> None:
 def test_a_setting_that_does_not_fit_stops_the_start() -> None:
     assert "DENOISE_DEVICE=tpu cannot be used" in refusal(DENOISE_DEVICE="tpu")
     assert "DENOISE_DEFAULT_MODEL=best is no model" in refusal(DENOISE_DEFAULT_MODEL="best")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_too_few_files_stop_the_start(workers: str) -> None:
+    few = "sh", "-c", 'ulimit -n 40; exec "$@"', "sh"
+    assert "The system allows a process 40 open files; it takes 64" in refusal(*few, DENOISE_WORKERS=workers)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_few_files_are_enough_for_few_connections(workers: str) -> None:
+    server = Server("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", DENOISE_WORKERS=workers)
+    assert httpx2.post(f"{server.url()}/denoise", content=NOISY_7.read_bytes()).status_code == 200
+    log = server.ended(signal.SIGTERM)
+    assert "it takes 16 connections." in log
+    assert "Traceback" not in log
 
 
 def test_a_gpu_that_is_not_there_stops_the_start_when_insisted_on() -> None:

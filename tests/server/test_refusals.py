@@ -4,7 +4,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import cast
 
-from denoise.inference.batching import Gate
+from denoise.inference.gate import Gate
 from denoise.server.refusals import Refusals
 from denoise.settings import Settings
 from denoise.web.state import Service

@@ -13,7 +13,7 @@ from denoise.errors import SetupError
 from denoise.inference import denoiser
 from denoise.inference.denoiser import CPU, CUDA, Denoiser
 from denoise.machine import cpus
-from denoise.server.process import workers
+from denoise.server.process import best_worker_count
 from denoise.settings import Settings
 
 BATCHES = (1, 8, 64)
@@ -27,7 +27,7 @@ def examine(settings: Settings) -> Iterator[str]:
     """Line by line what there is. Raises SetupError at the end where the service would refuse to start."""
     yield f"system      {platform.platform()}, Python {platform.python_version()}"
     yield f"runtime     {', '.join(f'{name} {version}' for name, version in denoiser.versions().items())}"
-    yield f"CPUs        {cpus()} may be used; {settings.workers or workers()} worker processes"
+    yield f"CPUs        {cpus()} may be used; {settings.workers or best_worker_count()} worker processes"
     yield f"memory      {machine.memory()}"
     yield f"GPU         {_gpu()}"
     for provider in (CUDA, CPU):
