@@ -183,13 +183,12 @@ def test_what_is_hidden_in_an_archive_fails_alone(server: httpx2.Client) -> None
     assert b"is not taken" in members(server.post("/denoise", content=lzma))["problems.json"]
 
 
-def test_names_that_are_no_text_come_back_as_something(tiny: TestClient) -> None:
-    part = 'Content-Disposition: form-data; name="file"; filename="+2AA-.png"\r\n\r\n'
-    body = b"".join(b"--X\r\n" + part.encode() + SEVEN + b"\r\n" for _ in range(2)) + b"--X--\r\n"
-    headers = {"Content-Type": "multipart/form-data; boundary=X; charset=utf-7"}
-    assert list(members(tiny.post("/denoise", content=body, headers=headers))) == ["picture-1.png", "picture-2.png"]
-    told = tiny.post("/denoise", content=body, headers=headers | {"Accept": "application/json"}).json()
-    assert [result["filename"] for result in told["results"]] == ["?.png", "?.png"]
+def test_a_form_in_a_charset_that_is_dear_to_read_is_refused(tiny: TestClient) -> None:
+    part = b'Content-Disposition: form-data; name="seed"\r\n\r\n' + b"a" * 90_000
+    headers = {"Content-Type": "multipart/form-data; boundary=X; charset=punycode"}
+    refused = tiny.post("/denoise", content=b"--X\r\n" + part + b"\r\n--X--\r\n", headers=headers)
+    assert refused.status_code == 415
+    assert "the charset punycode is not taken; utf-8 and latin-1 are" in refused.json()["detail"]
 
 
 def test_a_batch_has_one_deadline_and_gives_what_was_done_before(

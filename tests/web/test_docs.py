@@ -43,7 +43,8 @@ def test_an_upload_through_try_it_out_shows_the_picture(server: httpx2.Client, p
     operation.get_by_role("button", name="Execute").click()
     picture = operation.locator(".response-col_description img").first
     expect(picture).to_be_visible()
-    assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
+    expect(picture).to_have_js_property("naturalWidth", 28)
+    expect(picture).to_have_js_property("naturalHeight", 28)
     expect(operation.locator(".live-responses-table .response .response-col_status").first).to_contain_text("200")
 
 

@@ -163,17 +163,23 @@ def asked(**changes: object) -> dict[str, object]:
         ([asked(name="pixels")], "one input"),
         ([asked(datatype="INT32")], "FP32 and UINT8 are taken"),
         ([asked(data=[0] * 783)], "784 values, not 783"),
-        ([asked(data=[[0], 0])], "nested in different ways"),
-        ([asked(data=["0"] * 784)], "no numbers"),
+        ([asked(data=[[0], 0])], "nested in other ways than its shape"),
+        ([asked(data=[[0.5] * 28] * 28)], "nested in other ways than its shape"),
+        ([asked(data=["0"] * 784)], "more than 1,000 objects or quotes"),
+        ([asked(data=["0"] * 9 + [0] * 775)], "no numbers"),
+        ([asked(data=[True] * 784)], "no numbers"),
+        ([asked(data=[{}] * 784)], "no numbers"),
+        ([asked(data=[2] * 784)], "values from 2 to 2; FP32 is taken from 0 to 1"),
+        ([asked(data=[-0.5] + [0] * 783)], "values from -0.5 to 0"),
         ([asked(data=[1e39] * 784)], "no finite numbers"),
-        ([asked(data=[10**400] * 784)], "no"),
+        ([asked(data=[10**400] * 784)], "more than a hundred digits"),
         ([asked(datatype="UINT8", data=[256] * 784)], "UINT8 is 0 … 255"),
         ([asked(datatype="UINT8", data=[0.5] * 784)], "none that UINT8 can be"),
         ([asked(data=None)], "neither `data` nor"),
         ([asked(parameters={"binary_data_size": 4})], "one or the other"),
         ([asked(data=None, parameters={"binary_data_size": 4})], "takes 3,136 bytes; binary_data_size is 4"),
         ([asked(shape=[2**40, 28, 28, 1])], "shape.0"),
-        ([asked(shape=[1, 28, 10**3000, 1])], "shape.2"),
+        ([asked(shape=[1, 28, 10**3000, 1])], "more than a hundred digits"),
         ([asked(shape=[1025, 28, 28, 1])], "1,025 pictures; at most 1,024"),
         ([asked(shape=[-1, 28, 28, 1])], "shape"),
     ],
@@ -219,6 +225,23 @@ def test_every_broken_body_has_its_status(
     answer = server.post("/v2/models/easy_dae/infer", content=body, headers=raw)
     assert answer.status_code == status, answer.text
     assert status == 200 or list(answer.json()) == ["error"]
+
+
+STRINGS = '["' + "a" * 10_000 + '"' + ',""' * 50_000 + "]"
+
+
+@pytest.mark.parametrize("data", [STRINGS, f"[{','.join([STRINGS] * 8)}]", "[" + "[],[]," * 300_000 + "[]]", "[" * 99])
+def test_no_json_takes_more_memory_than_numbers_would(server: httpx2.Client, data: str) -> None:
+    body = json.dumps({"inputs": [asked(data=None)]}).replace('"data": null', f'"data": {data}').encode()
+    headers = {"Content-Encoding": "gzip"}
+    answer = server.post("/v2/models/easy_dae/infer", content=gzip.compress(body), headers=headers)
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["error"]
+
+
+@pytest.mark.parametrize("data", [[0.5] * 784, [[[[0.5]] * 28] * 28]])
+def test_data_may_be_flat_or_nested_as_their_shape_says(server: httpx2.Client, data: list[object]) -> None:
+    assert server.post("/v2/models/easy_dae/infer", json={"inputs": [asked(data=data)]}).status_code == 200
 
 
 def test_what_is_small_packed_is_not_answered_with_more_than_can_be_held(server: httpx2.Client) -> None:

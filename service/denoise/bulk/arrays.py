@@ -29,7 +29,7 @@ from denoise.bulk.array_files import (
 from denoise.errors import BadTensor
 from denoise.inference import tiling
 from denoise.inference.denoiser import Restored
-from denoise.pictures import MULTIPLE, Pixels, noise
+from denoise.pictures import MULTIPLE, RANGE_SLACK, Pixels, noise
 
 Run = Callable[[Pixels], Restored]
 """A model: `[batch, height, width, 1]`, light ink on black, 0 … 1, to its answer."""
@@ -41,7 +41,6 @@ PIXELS_PER_RUN = PICTURES_PER_RUN * 64 * 64
 RUNS_PER_BLOCK = 16  # A thread does a block at a time.
 BLOCKS_PER_PART = 4  # Parts of a file are cleaned by themselves.
 FORMS = "[count, height, width], with or without a last dimension of 1, or [height, width]"
-RANGE_SLACK = 1e-3  # Floats may be outside 0 … 1 by this much, which is rounding.
 
 
 @dataclass(frozen=True)

@@ -13,3 +13,5 @@ MID_GREY = 0.5
 MULTIPLE = 4
 # A picture of up to so many pixels takes less time than handing it to a thread.
 SMALL_PICTURE = 64 * 64
+# Floats may be outside 0 … 1 by this much, which is rounding.
+RANGE_SLACK = 1e-3

@@ -13,11 +13,12 @@ from denoise.inference.denoiser import Denoiser
 from denoise.pictures import images
 from denoise.web.bodies import JSON, ZIP
 from denoise.web.problems import Problem
-from denoise.web.shortcut import LONGEST_KEPT
 
 KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp"}
 OF_ONE = (JSON, "image/webp", "image/png")  # of equally welcome ones the last is taken
 OF_SEVERAL = (JSON, "image/webp", "image/png", ZIP)  # a kind of picture means a zip of them
+# Parsing it takes quadratic time in its length, and no client of good will sends half as much.
+LONGEST_ACCEPT = 1000
 PROBLEMS = "problems.json"  # in a zip
 
 
@@ -68,11 +69,13 @@ class Batch(BaseModel):
 
 def accepted(request: Request, choices: Sequence[str]) -> str:
     """Which of the choices the caller likes best. Raises NotAcceptable."""
-    accept = [str(value, "latin-1") for name, value in request.scope["headers"] if name == b"accept"]
-    if not accept:
+    sent = [str(value, "latin-1") for name, value in request.scope["headers"] if name == b"accept"]
+    if not sent:
         return choices[-1]
-    told = ",".join(accept).lower()
-    return (_best if len(told) <= LONGEST_KEPT else _best.__wrapped__)(told, tuple(choices))
+    accept = ",".join(sent).lower()
+    if len(accept) > LONGEST_ACCEPT:
+        raise NotAcceptable(f"Accept has {len(accept):,} characters; at most {LONGEST_ACCEPT:,} are read.")
+    return _best(accept, tuple(choices))
 
 
 @lru_cache

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from fastapi import Request
 from pydantic import BaseModel, Field, ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -26,6 +27,9 @@ JSON = "application/json"
 MULTIPART = "multipart/form-data"
 ZIP = "application/zip"
 ZIPS = (ZIP, "application/x-zip-compressed")
+LONGEST_CONTENT_TYPE = 1000
+CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "latin-1", "latin1", "iso-8859-1"}
+MOST_MARKS = 1000
 SMALL_JSON = 64 * 1024  # bytes: larger ones take a while
 
 
@@ -68,8 +72,7 @@ async def read(request: Request, parameters: Parameters, settings: Settings) -> 
         BadParameter: a parameter in it is outside its choices.
     """
     body = await whole(request, settings.max_body_bytes)
-    content_type = header(request, b"content-type")
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = _kind(request)
     contents = [("", body)]
     if kind == MULTIPART:
         contents, parameters = await _uploaded(request, body, parameters, settings.max_files)
@@ -113,10 +116,29 @@ async def whole(request: Request, limit: int) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
+def _kind(request: Request) -> str:
+    """The body's media type, "" where none is told. Raises UnsupportedKind when it is too long to be parsed."""
+    content_type = header(request, b"content-type")
+    if len(content_type) > LONGEST_CONTENT_TYPE:
+        raise UnsupportedKind(
+            f"Content-Type has {len(content_type):,} characters; at most {LONGEST_CONTENT_TYPE:,} are read."
+        )
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _check_charset(request: Request) -> None:
+    """Raises UnsupportedKind when a form is in a charset that few write and some take quadratic time to read."""
+    _, options = parse_options_header(header(request, b"content-type"))
+    charset = options.get(b"charset", b"utf-8").decode("latin-1").lower()
+    if charset not in CHARSETS:
+        raise UnsupportedKind(f"A form in the charset {charset[:100]} is not taken; utf-8 and latin-1 are.")
+
+
 async def _uploaded(
     request: Request, body: bytes, parameters: Parameters, most_files: int
 ) -> tuple[list[tuple[str, bytes]], Parameters]:
     """The files of a form, with their names, and the parameters with the form's own."""
+    _check_charset(request)
 
     async def stream() -> AsyncGenerator[bytes]:
         yield body
@@ -131,7 +153,7 @@ async def _uploaded(
         raise BrokenBody(f"The form cannot be read: {error}") from None
     files = form.getlist("file")
     try:
-        contents = [(_name(file), await file.read()) for file in files if isinstance(file, UploadFile)]
+        contents = [(file.filename or "", await file.read()) for file in files if isinstance(file, UploadFile)]
         if not contents or len(contents) < len(files):
             raise BrokenBody("The form has no file in a part named 'file' (with curl: -F file=@picture.png).")
         if len(contents) == 1 and not contents[0][1]:
@@ -142,11 +164,10 @@ async def _uploaded(
         await form.close()
 
 
-def _name(file: UploadFile) -> str:
-    return (file.filename or "").encode(errors="replace").decode()  # some charsets leave halves of characters
-
-
 def _from_json(body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
+    marks = sum(map(body.count, (b",", b"[", b"{")))
+    if marks > MOST_MARKS:  # Parsed, each could be a list or an object, which takes a hundred times its text.
+        raise BrokenBody(f"The JSON has {marks:,} commas and brackets; a picture with parameters has a dozen.")
     try:
         parsed = JsonBody.model_validate(json.loads(body))
     except ValidationError as error:

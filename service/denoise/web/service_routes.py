@@ -6,11 +6,13 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from denoise import __version__, metrics
 from denoise.errors import Draining
 from denoise.inference import denoiser
 from denoise.inference.denoiser import Denoiser
+from denoise.web.answers import LONGEST_ACCEPT
 from denoise.web.openapi import problem_responses
 from denoise.web.state import Service
 
@@ -104,5 +106,7 @@ async def counted(request: Request) -> Response:
 
     The numbers are the sums over all worker processes.
     """
-    content, media_type = metrics.exposition(request.headers.get("accept", ""))
+    content, media_type = await run_in_threadpool(
+        metrics.exposition, request.headers.get("accept", "")[:LONGEST_ACCEPT]
+    )
     return Response(content, media_type=media_type)

@@ -4,7 +4,9 @@ Format: https://github.com/kserve/open-inference-protocol, and Triton's extensio
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md.
 """
 
+import itertools
 import math
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
@@ -16,11 +18,15 @@ from pydantic_core import to_json
 
 from denoise.errors import BadTensor, BrokenBody, TooLarge, UnsupportedKind
 from denoise.inference.denoiser import Denoiser
-from denoise.pictures import MULTIPLE, Pixels
+from denoise.pictures import MULTIPLE, RANGE_SLACK, Pixels
 
 IMAGE = "image"
 TYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "UINT8": np.dtype("u1")}
-MOST_IN_JSON = 1_000_000  # values of outputs: as text they take twenty bytes each, and long
+# Values that a tensor may have as JSON: as text they take twenty bytes each, and long.
+MOST_IN_JSON = 1_000_000
+MOST_NAMES = 1000
+# Reading a number takes quadratic time in its digits.
+LONG_NUMBER = re.compile(rb"\d{101}")
 LONGEST_SIDE = 2**31  # of a shape; longer ones only make numbers that nobody can read
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # by zlib's manual; `deflate` has zlib's header, by RFC 9110
 
@@ -101,6 +107,7 @@ def parse(body: bytes, json_length: str, model: Denoiser, most_pictures: int, mo
             or more values of outputs than may be JSON.
     """
     length = _length(json_length, len(body))
+    _check_structure(body[:length])
     try:
         asked = _Inference.model_validate_json(body[:length])
     except ValidationError as error:
@@ -117,8 +124,11 @@ def parse(body: bytes, json_length: str, model: Denoiser, most_pictures: int, mo
     values = _from_bytes(tensor, binary) if tensor.data is None else _from_json(tensor, binary)
     whole = tensor.datatype == "UINT8"
     pixels: Pixels = np.divide(values, 255, dtype=np.float32) if whole else values.astype(np.float32, copy=False)
-    if not np.isfinite(pixels).all():
+    least, most = float(pixels.min()), float(pixels.max())
+    if not (math.isfinite(least) and math.isfinite(most)):  # The least of NaN and others is NaN.
         raise BadTensor(f"`{IMAGE}` holds values that are no finite numbers.")
+    if least < -RANGE_SLACK or most > 1 + RANGE_SLACK:
+        raise BadTensor(f"`{IMAGE}` has values from {least:g} to {most:g}; FP32 is taken from 0 to 1.")
     return Inference(asked.id, pixels, outputs)
 
 
@@ -145,6 +155,17 @@ def _length(told: str, whole: int) -> int:
     if not (told.isascii() and told.isdigit()) or len(told) > len(str(whole)) or int(told) > whole:
         raise BadTensor(f"Inference-Header-Content-Length is {told[:100]}, and the body has {whole:,} bytes.")
     return int(told)
+
+
+def _check_structure(content: bytes) -> None:
+    """Bounds what parsing may take, before it: a tensor is numbers, and each of them as an object is dear."""
+    counts = {mark: content.count(mark) for mark in (b",", b"[", b"{", b'"')}
+    if max(counts[b","], counts[b"["]) > MOST_IN_JSON:
+        raise BadTensor(f"The JSON has more than {MOST_IN_JSON:,} values; send them as binary tensors.")
+    if max(counts[b"{"], counts[b'"']) > MOST_NAMES:
+        raise BrokenBody(f"The JSON has more than {MOST_NAMES:,} objects or quotes; `data` is numbers alone.")
+    if LONG_NUMBER.search(content):
+        raise BadTensor("The JSON has a number of more than a hundred digits.")
 
 
 def _check_shape(shape: Sequence[int], model: Denoiser, most_pictures: int, most_pixels: int) -> None:
@@ -179,21 +200,27 @@ def _from_bytes(tensor: _Input, binary: memoryview) -> NDArray[Any]:
 def _from_json(tensor: _Input, binary: memoryview) -> NDArray[Any]:
     if len(binary) or tensor.parameters.binary_data_size is not None:
         raise BadTensor(f"`{IMAGE}` has `data`, and bytes beside it: one or the other.")
-    try:
-        values = np.array(tensor.data)
-    except ValueError:
-        raise BadTensor(f"The `data` of `{IMAGE}` are nested in different ways.") from None
     whole = tensor.datatype == "UINT8"
-    if values.dtype.kind not in ("iu" if whole else "iuf"):
+    numbers = _flat(tensor.data or [], tensor.shape)
+    if not set(map(type, numbers)) <= ({int} if whole else {int, float}):
         raise BadTensor(f"The `data` of `{IMAGE}` are no numbers, or none that {tensor.datatype} can be.")
-    if values.size != math.prod(tensor.shape):
-        raise BadTensor(
-            f"`{IMAGE}` of shape {tensor.shape} has {math.prod(tensor.shape):,} values, not {values.size:,}."
-        )
+    values = np.array(numbers, np.float64)
     if whole and (values.min() < 0 or values.max() > np.iinfo(np.uint8).max):
-        raise BadTensor(f"The `data` of `{IMAGE}` are {values.min()} … {values.max()}; UINT8 is 0 … 255.")
+        raise BadTensor(f"The `data` of `{IMAGE}` are {values.min():g} … {values.max():g}; UINT8 is 0 … 255.")
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is told
         return values.astype(TYPES[tensor.datatype]).reshape(tensor.shape)
+
+
+def _flat(data: list[Any], shape: Sequence[int]) -> list[Any]:
+    """The values of a list that is flat, or nested as its shape says. Raises BadTensor when it is neither."""
+    if data and type(data[0]) is list:
+        for length in shape[1:]:
+            if set(map(type, data)) != {list} or set(map(len, data)) != {length}:
+                raise BadTensor(f"The `data` of `{IMAGE}` are nested in other ways than its shape.")
+            data = list(itertools.chain.from_iterable(data))
+    if len(data) != math.prod(shape):
+        raise BadTensor(f"`{IMAGE}` of shape {list(shape)} has {math.prod(shape):,} values, not {len(data):,}.")
+    return data
 
 
 def _outputs(asked: _Inference, model: Denoiser, shape: Sequence[int]) -> dict[str, bool]:

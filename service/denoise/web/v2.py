@@ -86,7 +86,8 @@ async def index(request: Request) -> list[dict[str, str]]:
 @router.get("/v2/models/stats", summary="What all models have done")
 async def all_statistics(request: Request) -> dict[str, Any]:
     """Triton's statistics, summed over all worker processes; those of a model, for all."""
-    return {"model_stats": [_statistics(model) for model in request.app.state.service.denoisers.values()]}
+    models = request.app.state.service.denoisers.values()
+    return {"model_stats": [await run_in_threadpool(_statistics, model) for model in models]}
 
 
 @_of_model("", "A model's tensors")
@@ -132,7 +133,7 @@ async def config(request: Request, name: str) -> dict[str, Any]:
 @_of_model("/stats", "What a model has done")
 async def statistics(request: Request, name: str) -> dict[str, Any]:
     """Triton's statistics: requests, runs, and the time spent at each stage, since the start."""
-    return {"model_stats": [_statistics(_model(request, name))]}
+    return {"model_stats": [await run_in_threadpool(_statistics, _model(request, name))]}
 
 
 @router.post("/v2/models/{name}/versions/{version}/infer", include_in_schema=False)
