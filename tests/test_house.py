@@ -82,6 +82,7 @@ def test_imports_run_downwards_only(path: Path) -> None:
         ("onnxruntime", {"inference/denoiser.py"}),
         ("typer", {"cli/commands.py", "cli/options.py"}),
         ("rich", {"cli/report.py"}),
+        ("urllib3", {"cli/client.py"}),
         ("pyarrow", {"bulk/tables.py"}),
         ("prometheus_client", {"metrics.py"}),
         ("structlog", {"logs.py"}),

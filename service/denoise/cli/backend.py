@@ -51,18 +51,17 @@ def local(settings: Settings, parameters: Parameters, jobs: int | None) -> Backe
 def remote(url: str, key: str | None, parameters: Parameters, jobs: int | None) -> Backend:
     """A running service. Raises BadParameter, UnknownModel, Unanswered."""
     service = Client(url, key)
-    cards = {card["name"]: card for card in service.models()}
-    best = (card["name"] for card in cards.values() if card["default"] and card["task"] == "denoise")
+    cards = {card.name: card for card in service.models()}
+    best = (card.name for card in cards.values() if card.default and card.task == "denoise")
     name = parameters.model or next(best, next(iter(cards), ""))
     if name not in cards:
         raise UnknownModel(f"{url} has no model named '{name}'; there are: {', '.join(cards) or 'none'}.")
-    task, (_, height, width, _) = cards[name]["task"], cards[name]["inputs"][0]["shape"]
-    size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
+    card = cards[name]
     parameters = parameters.model_copy(update={"model": name})
     jobs = jobs or REQUESTS_AT_A_TIME
     return Backend(
-        lambda content, kind: service.clean(content, kind, task, parameters),
-        _array_work(lambda pixels: service.run(name, pixels), size, parameters, jobs),
+        lambda content, kind: service.clean(content, kind, card.task, parameters),
+        _array_work(lambda pixels: service.run(name, pixels), card.size, parameters, jobs),
         None,
         jobs,
     )

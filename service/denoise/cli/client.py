@@ -1,15 +1,18 @@
-"""A running service as something to call: pictures by its image routes, arrays by the Open Inference Protocol."""
+"""A running service as something to call: pictures by its image routes, arrays by the Open Inference Protocol.
 
-import contextlib
-import http.client
+Nothing that it answers is believed before it is checked: the status, the kind, the size. Knows urllib3.
+"""
+
 import json
-import threading
 import time
-from functools import partial
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
 
 import numpy as np
+import urllib3
+from pydantic import BaseModel, Field, ValidationError
+from urllib3.exceptions import HTTPError
 
 from denoise import __version__
 from denoise.cleaning import Parameters
@@ -18,119 +21,200 @@ from denoise.inference.denoiser import Restored
 from denoise.pictures import Pixels
 from denoise.pictures.images import Kind
 
-TIMEOUT_S = 300.0  # for an answer: a large picture takes a while
-MOST_TRIES = 10  # at a request that is refused for being one too many
-LONGEST_WAIT_S = 30.0  # before the next one, whatever the service says
-BUSY = (429, 503)
-WRONG = 400  # statuses from here on are no answers
+TIMEOUT_SECONDS = 300.0  # A large picture takes a while.
+MOST_TRIES = 10  # A request that is refused for being one too many is made again.
+USUAL_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
+PICTURE_BYTES = 256 * 1024 * 1024
+CARDS_BYTES = 1024 * 1024
+JSON_BYTES = 64 * 1024  # The JSON before a tensor, or an error.
+CONNECTIONS = 64
+LONGEST_NAME = 255
+OK, BUSY, ERRORS = 200, (429, 503), 400
+OCTETS = "application/octet-stream"
 JSON_LENGTH = "Inference-Header-Content-Length"
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"IEND\xae\x42\x60\x82"
+RIFF_HEAD_BYTES = 8  # The length that a WebP tells is of what follows them.
+RANGE_SLACK = 0.1  # What a model makes of a picture may leave 0 … 1 by this much.
 
 
 class Unanswered(RequestError):
     """The service does not answer, or not as one should."""
 
 
+class Tensor(BaseModel):
+    """A model's input, as its card tells it."""
+
+    shape: list[int | str]
+
+
+class Card(BaseModel):
+    """What a service says of a model, as far as it is of use here."""
+
+    name: str = Field(max_length=LONGEST_NAME)
+    task: Literal["denoise", "reconstruct"]
+    title: str
+    default: bool
+    sha256: str = Field("", max_length=LONGEST_NAME)
+    scores: dict[str, float]
+    inputs: list[Tensor]
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the pictures it takes; None when it takes any."""
+        match self.inputs:
+            case [Tensor(shape=[_, int(height), int(width), _])]:
+                return height, width
+        return None
+
+
+class Cards(BaseModel):
+    """The models of a service."""
+
+    models: list[Card]
+
+
+class Answer(NamedTuple):
+    """A whole answer of the service."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def kind(self) -> str:
+        """The media type, without parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
 class Client:
-    """A service at an address. Threads may share it: each has a connection of its own, which is kept open."""
+    """A service at an address. Threads may share it; connections are kept."""
 
     def __init__(self, url: str, key: str | None = None) -> None:
         """`url` as the service prints it, or with a path that all routes are below. Raises BadParameter."""
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        connections = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-        try:
-            port = parts.port
-        except ValueError as error:
-            raise BadParameter(f"'{url}' is no address: {error}.") from None
-        if parts.scheme not in connections or not parts.hostname:
-            raise BadParameter(f"'{url}' is no address of a service; http://127.0.0.1:8000 is one.")
-        self.url, self._root = url, parts.path.rstrip("/")
-        self._make = partial(connections[parts.scheme], parts.hostname, port, timeout=TIMEOUT_S)
-        self._local = threading.local()
-        self._headers = {"User-Agent": f"denoise/{__version__}"}
+        self.url = _checked(url)
+        headers = {"User-Agent": f"denoise/{__version__}"}
         if key:
-            self._headers["Authorization"] = f"Bearer {key}"
+            if not (key.isascii() and key.isprintable()):
+                raise BadParameter("The key cannot be sent: a key is made of printable ASCII characters.")
+            headers["Authorization"] = f"Bearer {key}"
+        # A kept connection may have been closed a moment ago: what is cut is sent once more, and nothing else.
+        retries = urllib3.Retry(None, connect=0, read=1, redirect=0, status=0, other=0, allowed_methods=None)
+        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, headers=headers, timeout=TIMEOUT_SECONDS, retries=retries)
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self) -> list[Card]:
         """The models' cards. Raises Unanswered."""
-        content, _ = self._ask("GET", "/models")
+        answer = self._ask("GET", "/models", limit=CARDS_BYTES)
         try:
-            cards: list[dict[str, Any]] = json.loads(content)["models"]
-        except (ValueError, LookupError, TypeError):
-            raise Unanswered(f"{self.url} answers, and is no service of this kind.") from None
-        return cards
+            return Cards.model_validate_json(answer.content).models
+        except ValidationError:
+            raise Unanswered(f"{self.url} answers, and is no service of this kind: it lists no models.") from None
 
     def clean(self, content: bytes, kind: Kind, task: str, parameters: Parameters) -> bytes:
         """The answer to a picture's bytes, by the route of a task. Raises RequestError."""
         query = urlencode(parameters.model_dump(exclude_none=True))
-        headers = {"Content-Type": "application/octet-stream", "Accept": f"image/{kind}"}
-        return self._ask("POST", f"/{task}?{query}", content, headers)[0]
+        headers = {"Content-Type": OCTETS, "Accept": f"image/{kind}"}
+        answer = self._ask("POST", f"/{task}?{query}", content, headers, PICTURE_BYTES)
+        if answer.kind != f"image/{kind}":
+            raise Unanswered(f"{self.url} answers with {answer.kind or 'no Content-Type'}, not with image/{kind}.")
+        if not _is_whole(answer.content, kind):
+            raise Unanswered(f"{self.url} answers with {len(answer.content):,} bytes that are no {kind.upper()}.")
+        return answer.content
 
     def run(self, model: str, pixels: Pixels) -> Restored:
         """What a model makes of `[batch, height, width, 1]`, light ink on black, 0 … 1. Raises RequestError."""
         values = np.ascontiguousarray(pixels, "<f4").tobytes()
         image = {"name": "image", "datatype": "FP32", "shape": pixels.shape}
-        told = {
+        request = {
             "inputs": [{**image, "parameters": {"binary_data_size": len(values)}}],
             "outputs": [{"name": "restored", "parameters": {"binary_data": True}}],
         }
-        head = json.dumps(told).encode()
-        headers = {"Content-Type": "application/octet-stream", JSON_LENGTH: str(len(head))}
-        content, length = self._ask("POST", f"/v2/models/{model}/infer", head + values, headers)
-        try:
-            return Restored(np.frombuffer(content, "<f4", offset=length).reshape(pixels.shape), None)
-        except ValueError:
-            raise Unanswered(f"{self.url} answers, and not with the tensor that it was asked for.") from None
-
-    @property
-    def _connection(self) -> http.client.HTTPConnection:
-        """The one of the thread that asks."""
-        if not hasattr(self._local, "connection"):
-            self._local.connection = self._make()
-        connection: http.client.HTTPConnection = self._local.connection
-        return connection
+        head = json.dumps(request).encode()
+        headers = {"Content-Type": OCTETS, JSON_LENGTH: str(len(head))}
+        path = f"/v2/models/{quote(model, safe='')}/infer"
+        answer = self._ask("POST", path, head + values, headers, JSON_BYTES + len(values))
+        length = answer.headers.get(JSON_LENGTH, "")
+        if answer.kind != OCTETS or length != str(len(answer.content) - len(values)):
+            raise Unanswered(f"{self.url} answers, and not with the tensor that it was asked for.")
+        restored: Pixels = np.frombuffer(answer.content, "<f4", offset=int(length)).reshape(pixels.shape)
+        if not (restored.size == 0 or (restored.min() >= -RANGE_SLACK and restored.max() <= 1 + RANGE_SLACK)):
+            raise Unanswered(f"{self.url} answers with values from {restored.min():g} to {restored.max():g}.")
+        return Restored(restored, None)
 
     def _ask(
-        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> tuple[bytes, int]:
-        """A body, and the length of the JSON that it begins with where there is more; asks again where it is to."""
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, limit: int = 0
+    ) -> Answer:
+        """An answer of status 200; asks again while the service is busy. Raises Unanswered."""
         for tries_left in reversed(range(MOST_TRIES)):
-            response = self._response(method, self._root + path, body, self._headers | (headers or {}))
-            try:
-                content = response.read()
-            except (OSError, http.client.HTTPException) as error:
-                raise self._silent(error) from None
-            if response.status not in BUSY or not tries_left:
+            answer = self._request(method, path, body, headers or {}, limit)
+            if answer.status not in BUSY or not tries_left:
                 break
-            told = response.headers.get("Retry-After", "")
-            time.sleep(min(float(told) if told.isdigit() else 1.0, LONGEST_WAIT_S))
-        if response.status >= WRONG:
-            raise Unanswered(_problem(response, content))
-        return content, int(response.headers.get(JSON_LENGTH, "0"))
+            time.sleep(_wait_seconds(answer.headers.get("Retry-After", "")))
+        if answer.status != OK:
+            raise Unanswered(_explain(answer))
+        return answer
 
-    def _response(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
-    ) -> http.client.HTTPResponse:
-        kept = self._connection.sock is not None
+    def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str], limit: int) -> Answer:
+        """One answer, whatever its status, of at most `limit` bytes where that is 200. Raises Unanswered."""
+        headers = {**self._pool.headers, **headers}
         try:
-            # a service that refuses a body may do so before it has read it all
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self._connection.request(method, path, body, headers)
-            return self._connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
-            if kept:  # it may have been closed since the last time: a picture can be sent twice
-                return self._response(method, path, body, headers)
-            raise self._silent(error) from None
+            with self._pool.request(
+                method, self.url + path, body=body, headers=headers, redirect=False, preload_content=False
+            ) as response:
+                limit = limit if response.status == OK else JSON_BYTES
+                content = response.read(limit + 1, decode_content=False)
+                if len(content) <= limit:  # What is not read to its end is closed, not kept.
+                    response.release_conn()
+                elif response.status == OK:
+                    raise Unanswered(f"{self.url} answers with more than {limit:,} bytes.")
+                return Answer(response.status, response.reason or "", response.headers, content)
+        except HTTPError as error:
+            raise Unanswered(f"No service answers at {self.url}: {_cause(error)}.") from None
 
-    def _silent(self, error: Exception) -> Unanswered:
-        self._connection.close()
-        return Unanswered(f"No service answers at {self.url}: {error or type(error).__name__}.")
+
+def _checked(url: str) -> str:
+    """The address with its scheme and no slash at its end. Raises BadParameter."""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        named = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise BadParameter(f"'{url}' is no address: {error}.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not named:
+        raise BadParameter(f"'{url}' is no address of a service; http://127.0.0.1:8000 is one.")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-def _problem(response: http.client.HTTPResponse, content: bytes) -> str:
-    """The sentence in an error's body."""
-    with contextlib.suppress(ValueError, AttributeError):
-        told = json.loads(content)
-        if sentence := told.get("detail") or told.get("error"):
-            return str(sentence)
-    return f"The service answers {response.status} {response.reason}."
+def _is_whole(content: bytes, kind: Kind) -> bool:
+    """Whether bytes begin and end as a picture of that kind does."""
+    if kind == "png":
+        return content.startswith(PNG_START) and content.endswith(PNG_END)
+    length = int.from_bytes(content[4:8], "little")
+    return content[:4] == b"RIFF" and content[8:12] == b"WEBP" and len(content) == RIFF_HEAD_BYTES + length
+
+
+def _wait_seconds(retry_after: str) -> float:
+    """How long to wait before a request is made again; a header that is no number or date is not there."""
+    try:
+        seconds = urllib3.Retry().parse_retry_after(retry_after)
+    except (HTTPError, ValueError, OverflowError):
+        return USUAL_WAIT_SECONDS
+    return min(seconds, LONGEST_WAIT_SECONDS)
+
+
+def _explain(answer: Answer) -> str:
+    """The sentence in an error's body, or what is wrong with its status."""
+    try:
+        problem: Any = json.loads(answer.content) if answer.status >= ERRORS else None
+    except (ValueError, RecursionError):
+        problem = None
+    sentence = (problem.get("detail") or problem.get("error")) if isinstance(problem, dict) else None
+    if isinstance(sentence, str):
+        return sentence
+    return f"The service answers {answer.status} {answer.reason}".rstrip() + "."
+
+
+def _cause(error: BaseException) -> str:
+    """What an exception of urllib3 goes back to, in the system's words."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]  # One of them is there.
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -188,12 +188,10 @@ def bulk(
 
 def _rows_there(url: str, key: str | None) -> list[tuple[str, ...]]:
     """A service's models. Raises RequestError."""
-    rows = []
-    for card in Client(url, key).models():
-        default = card["default"] and card["task"] == "denoise"
-        row = _row(card["name"], default, card["task"], card["inputs"][0]["shape"], card["scores"], card["title"])
-        rows.append(row)
-    return rows
+    return [
+        _row(card.name, card.default and card.task == "denoise", card.task, card.size, card.scores, card.title)
+        for card in Client(url, key).models()
+    ]
 
 
 def _rows_here(folder: options.ModelsOption, device: options.DeviceOption) -> list[tuple[str, ...]]:
@@ -202,14 +200,13 @@ def _rows_here(folder: options.ModelsOption, device: options.DeviceOption) -> li
     models = denoiser.load(settings.models, settings.device, 1)
     best = denoiser.default(models, "denoise", settings.default_model)
     return [
-        _row(name, name == best, model.task, model.inputs[0].shape, model.scores, model.facts["title"])
+        _row(name, name == best, model.task, model.size, model.scores, model.facts["title"])
         for name, model in models.items()
     ]
 
 
 def _row(
-    name: str, default: bool, task: str, shape: Sequence[int | str], scores: Mapping[str, float], title: str
+    name: str, default: bool, task: str, size: tuple[int, int] | None, scores: Mapping[str, float], title: str
 ) -> tuple[str, ...]:
-    _, height, width, _ = shape
-    size = f"{width}×{height}" if isinstance(height, int) and isinstance(width, int) else "any size"
-    return (f"{name}{' *' if default else ''}", task, size, f"{scores.get('psnr', 0):.2f} dB", title)
+    pictures = f"{size[1]}×{size[0]}" if size else "any size"
+    return (f"{name}{' *' if default else ''}", task, pictures, f"{scores.get('psnr', 0):.2f} dB", title)

@@ -1,0 +1,154 @@
+"""A service is believed nothing: what is no picture, no tensor or no list of models is an error in a sentence."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from denoise.cleaning import Parameters
+from denoise.cli import client
+from denoise.cli.client import Client, Unanswered
+from denoise.errors import BadParameter
+from denoise.pictures import images
+from tests.cli.conftest import Answer, Fake
+from tests.conftest import CLEAN_7
+
+PICTURE = images.encode(np.full((28, 28), 0.5, np.float32), "png")
+PNG = {"Content-Type": "image/png"}
+OCTETS = {"Content-Type": "application/octet-stream"}
+CARD = {"name": "m", "default": True, "task": "denoise", "title": "t", "scores": {"psnr": 1.0}}
+CARD |= {"inputs": [{"name": "image", "shape": ["batch", 28, 28, 1]}]}
+
+
+def clean(fake: Fake, *answers: Answer) -> bytes:
+    fake.answers = list(answers)
+    return Client(fake.url).clean(CLEAN_7.read_bytes(), "png", "denoise", Parameters(model="m"))
+
+
+def run(fake: Fake, answer: Answer) -> Any:
+    fake.answers = [answer]
+    return Client(fake.url).run("m", np.zeros((2, 28, 28, 1), np.float32)).pixels
+
+
+def test_a_picture_is_asked_for_with_its_parameters(fake: Fake) -> None:
+    assert clean(fake, (200, PNG, PICTURE)) == PICTURE
+    assert fake.asked[0].startswith("/denoise?model=m&size=input&invert=auto")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((302, {"Location": "/elsewhere"}, b"moved"), "The service answers 302 Found."),
+        ((204, PNG, b""), "The service answers 204 No Content."),
+        ((206, PNG, PICTURE), "The service answers 206"),
+        ((200, {"Content-Type": "text/html"}, b"<html>log in</html>"), "with text/html, not with image/png"),
+        ((200, {"Content-Type": "application/json"}, b"{}"), "with application/json, not with image/png"),
+        ((200, {}, PICTURE), "with no Content-Type, not with image/png"),
+        ((200, PNG, b""), "with 0 bytes that are no PNG"),
+        ((200, PNG, b"no picture"), "with 10 bytes that are no PNG"),
+        ((200, PNG, PICTURE[:-1]), "bytes that are no PNG"),
+        ((200, PNG | {"Content-Length": "9999"}, PICTURE[:500]), "bytes that are no PNG"),
+        ((400, {}, b'{"detail": "The image is cut."}'), "^The image is cut.$"),
+        ((400, {}, b'{"detail": {"a": 1}}'), "The service answers 400 Bad Request."),
+        ((500, {}, b"[" * 50_000), "The service answers 500 Internal Server Error."),
+    ],
+)
+def test_what_is_no_picture_is_an_error(fake: Fake, answer: Answer, words: str) -> None:
+    if "9999" in answer[1].values():
+        fake.server.RequestHandlerClass.protocol_version = "HTTP/1.0"  # type: ignore[attr-defined]  # It hangs up.
+    with pytest.raises(Unanswered, match=words):
+        clean(fake, answer)
+    assert len(fake.asked) == 1
+
+
+def test_an_endless_answer_is_read_to_the_limit(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PICTURE_BYTES", 100_000)
+    with pytest.raises(Unanswered, match="answers with more than 100,000 bytes"):
+        clean(fake, (200, PNG, PICTURE + bytes(10_000_000)))
+    with pytest.raises(Unanswered, match="The service answers 500"):
+        clean(fake, (500, PNG, bytes(10_000_000)))
+
+
+@pytest.mark.parametrize("value", ["0", "0.01", "-1", "²", "nan", "1e3", "", "9" * 5000, "soon", "\x1b[31m"])
+def test_whatever_retry_after_says_the_wait_is_sane(value: str) -> None:
+    assert 0 <= client._wait_seconds(value) <= client.LONGEST_WAIT_SECONDS
+
+
+def test_a_date_to_retry_after_is_understood() -> None:
+    assert client._wait_seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert client._wait_seconds("Wed, 21 Oct 2065 07:28:00 GMT") == client.LONGEST_WAIT_SECONDS
+
+
+def test_a_busy_service_is_asked_again_and_given_up(fake: Fake) -> None:
+    busy = (429, {"Retry-After": "0"}, b'{"detail": "Too many."}')
+    assert clean(fake, busy, busy, (200, PNG, PICTURE)) == PICTURE
+    fake.asked.clear()
+    with pytest.raises(Unanswered, match=r"Too many\."):
+        clean(fake, *[busy] * (client.MOST_TRIES + 5))
+    assert len(fake.asked) == client.MOST_TRIES
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"models": [{"name": 1}]}',
+        b'{"models": "abc"}',
+        b'{"models": {"a": 1}}',
+        json.dumps({"models": [CARD | {"task": "../v2"}]}).encode(),
+        json.dumps({"models": [CARD | {"name": "m" * 1000}]}).encode(),
+        b"null",
+        b"",
+        b"[" * 100_000,
+        b"\xff",
+    ],
+)
+def test_odd_models_are_an_error(fake: Fake, content: bytes) -> None:
+    fake.answers = [(200, {}, content)]
+    with pytest.raises(Unanswered, match="it lists no models"):
+        Client(fake.url).models()
+
+
+def test_a_card_tells_the_size_of_pictures(fake: Fake) -> None:
+    odd = CARD | {"inputs": []}
+    fake.answers = [(200, {}, json.dumps({"models": [CARD, odd]}).encode())]
+    assert [card.size for card in Client(fake.url).models()] == [(28, 28), None]
+
+
+def test_a_tensor_is_taken_whole_and_within_its_range(fake: Fake) -> None:
+    values = np.full((2, 28, 28, 1), 0.25, "<f4")
+    head = {"Inference-Header-Content-Length": "2"}
+    np.testing.assert_array_equal(run(fake, (200, OCTETS | head, b"{}" + values.tobytes())), values)
+    for answer in (
+        (200, OCTETS | head, b"{}" + values.tobytes()[:-4]),
+        (200, OCTETS | {"Inference-Header-Content-Length": "-2"}, b"{}" + values.tobytes()),
+        (200, OCTETS | {"Inference-Header-Content-Length": "\xb2"}, b"{}" + values.tobytes()),
+        (200, OCTETS, b"{}" + values.tobytes()),
+        (200, {"Content-Type": "application/json"} | head, b"{}" + values.tobytes()),
+    ):
+        with pytest.raises(Unanswered, match="not with the tensor"):
+            run(fake, answer)
+    for odd in (np.nan, np.inf, 255):
+        with pytest.raises(Unanswered, match="answers with values from"):
+            run(fake, (200, OCTETS | head, b"{}" + (values * np.float32(odd)).tobytes()))
+
+
+def test_a_connection_that_was_closed_meanwhile_is_opened_again(fake: Fake) -> None:
+    fake.answers = [(200, PNG | {"Connection": "close"}, PICTURE)]
+    service = Client(fake.url)
+    for _ in range(3):
+        assert service.clean(b"", "png", "denoise", Parameters()) == PICTURE
+
+
+@pytest.mark.parametrize("key", ["line\nbreak", "schlüssel", "\x00"])
+def test_a_key_that_no_header_can_carry_is_told(key: str) -> None:
+    with pytest.raises(BadParameter, match="The key cannot be sent"):
+        Client("http://127.0.0.1:9", key)
+
+
+def test_what_is_wrong_with_the_connection_is_told_in_words(fake: Fake) -> None:
+    with pytest.raises(Unanswered, match=r"No service answers at http://127.0.0.1:9: Connection refused\."):
+        Client("127.0.0.1:9").models()
+    fake.server.RequestHandlerClass.do_GET = lambda handler: handler.wfile.write(b"SSH-2.0\r\n")  # type: ignore[attr-defined]
+    with pytest.raises(Unanswered, match="No service answers at"):
+        Client(fake.url).models()
