@@ -68,7 +68,7 @@ def test_every_example_is_run_or_says_that_it_is_not() -> None:
 @pytest.mark.parametrize("example", examples("sh"))
 def test_the_shell_examples_work(server: httpx2.Client, tmp_path: Path, example: str) -> None:
     printed = run(tmp_path, server, "bash", "-euc", DENOISE + CURL + example)
-    made = [path for path in tmp_path.rglob("*.*") if "tests" not in path.relative_to(tmp_path).parts]
+    made = [path for path in tmp_path.rglob("[!.]*.*") if "tests" not in path.relative_to(tmp_path).parts]
     assert made or printed
     for path in made:
         read(path)

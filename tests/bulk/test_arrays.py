@@ -137,7 +137,7 @@ def test_progress_is_told() -> None:
         (b"\x00\x00\x08", BrokenBody, "cannot be read"),
         (b"PK\x03\x04 and no more", BrokenBody, "cannot be read"),
         (gzip.compress(b"no array", mtime=0), BrokenBody, "no array of a known form"),
-        (gzip.compress(b"no array", mtime=0)[:-4], BrokenBody, "cannot be read"),
+        (gzip.compress(saved(np.zeros((2, 28, 28), np.uint8)), mtime=0)[:-4], BrokenBody, "cannot be read"),
         (b"", BrokenBody, "no array of a known form"),
     ],
 )

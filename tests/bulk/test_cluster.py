@@ -21,10 +21,12 @@ from pyarrow import parquet
 from denoise.bulk import arrays, cluster, tables
 from denoise.bulk.pieces import Job, Outcome, Piece
 from denoise.bulk.plan import make_plan
-from denoise.bulk.processes import Engine
+from denoise.bulk.processes import Engine, cleaner
+from denoise.bulk.provenance import Maker
 from denoise.cleaning import Parameters
 from denoise.cli import commands
 from denoise.inference.denoiser import CPU, Denoiser
+from denoise.settings import MAX_PIXELS
 from tests.cli.test_commands import COMMAND, HERE, PATIENCE_S, denoise, fill
 from tests.conftest import MNIST, NOISY_7, ROOT, Pixels, RayCluster
 
@@ -52,12 +54,14 @@ def png(digit: Pixels) -> bytes:
 
 
 def job(model: Path) -> Job:
-    engine, opened = Engine(model, CPU, Parameters()), Denoiser(model, CPU, 1)
-    return Job(engine, arrays.Work(opened, opened.size), "", None, "auto", 2, False)
+    engine, opened = Engine(model, CPU, Maker(model.stem, "", Parameters())), Denoiser(model, CPU, 1)
+    return Job(engine, arrays.Work(opened, opened.size), "auto", 2, False)
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """The answers below a folder; what made them is told with their dates, which differ."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".denoise")
+    return {path.relative_to(folder): path.read_bytes() for path in files}
 
 
 def test_folders_and_arrays_become_what_denoise_makes_of_them(
@@ -106,14 +110,14 @@ def test_tables_keep_their_rows_and_other_columns(
     assert f"{given}/plain.parquet, row 50: The 10 bytes are no image" in told
     assert f"{given}/labels.parquet: It has no column of pictures; none of its columns has binary values." in told
     assert f"{given}/broken.parquet: The table cannot be read: " in told
-    half = Engine(tiny_models / "half.onnx", CPU, Parameters()).start()
+    half = cleaner(Denoiser(tiny_models / "half.onnx", CPU, 1), Parameters(), MAX_PIXELS)
     for name in ("plain", "structs"):
         table, answer = (parquet.read_table(folder / f"{name}.parquet") for folder in (given, tmp_path / "clean"))
         assert answer.schema.equals(table.schema, check_metadata=True)
         assert answer["label"] == table["label"]
         cleaned = [one["bytes"] if isinstance(one, dict) else one for one in answer["image"].to_pylist()]
         assert cleaned == [None if n in (50, 51) else half(one, "png") for n, one in enumerate(pictures)]
-    assert sorted(path.name for path in (tmp_path / "clean").iterdir()) == ["plain.parquet", "structs.parquet"]
+    assert sorted(path.name for path in (tmp_path / "clean").glob("[!.]*")) == ["plain.parquet", "structs.parquet"]
 
 
 def test_a_node_that_is_lost_costs_nothing(
@@ -123,7 +127,7 @@ def test_a_node_that_is_lost_costs_nothing(
     monkeypatch.setattr(arrays, "RUNS_PER_BLOCK", 1)
     fill(tmp_path / "scans", digits, 200, side=160)
     np.save(tmp_path / "scans" / "digits.npy", digits[:3000])
-    plan = make_plan([str(tmp_path / "scans")], str(tmp_path / "clean"), None, False, tables=True)
+    plan = make_plan([str(tmp_path / "scans")], str(tmp_path / "clean"), None, tables=True)
     work = job(ROOT / "models" / "conv_dae.onnx")
     running = cluster.clean(plan, work, lambda _: None)
     outcomes = [next(running)]
@@ -174,7 +178,7 @@ def test_what_was_interrupted_goes_on(
     assert 0 < int(count.replace(",", "")) < 30_000
     assert denoise(*arguments[:2], tmp_path / "there.npy", *arguments[3:]).returncode == 0
     assert (tmp_path / "clean.npy").read_bytes() == (tmp_path / "there.npy").read_bytes()
-    assert not list(tmp_path.glob(".*"))
+    assert {path.name for path in tmp_path.glob(".*")} == {".clean.npy.denoise", ".there.npy.denoise"}
 
 
 def listening(process: psutil.Process) -> list[Any]:
@@ -188,7 +192,7 @@ def test_a_picture_that_kills_processes_takes_no_other_with_it(
     tiny_models: Path, tmp_path: Path, digits: Pixels
 ) -> None:
     fill(tmp_path / "scans", digits, 10)
-    plan = make_plan([str(tmp_path / "scans")], str(tmp_path / "clean"), None, False)
+    plan = make_plan([str(tmp_path / "scans")], str(tmp_path / "clean"), None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cluster, "RETRIES", 0)
         patch.setattr(cluster, "PieceActor", Deadly)

@@ -8,10 +8,13 @@ import pytest
 from denoise.bulk import processes
 from denoise.bulk.files import Item
 from denoise.bulk.processes import Engine
+from denoise.bulk.provenance import Maker
 from denoise.cleaning import Parameters
 from denoise.errors import SetupError
 from denoise.inference.denoiser import CPU
 from tests.conftest import NOISY_7
+
+MAKER = Maker("copy", "", Parameters())
 
 
 def items(folder: Path, count: int) -> list[Item]:
@@ -20,7 +23,7 @@ def items(folder: Path, count: int) -> list[Item]:
 
 @pytest.fixture
 def engine(tiny_models: Path) -> Engine:
-    return Engine(tiny_models / "copy.onnx", CPU, Parameters())
+    return Engine(tiny_models / "copy.onnx", CPU, MAKER)
 
 
 def test_all_are_done_and_failures_are_told(engine: Engine, tmp_path: Path) -> None:
@@ -68,9 +71,9 @@ def test_others_do_the_work_of_a_process_that_dies_while_it_starts(engine: Engin
 
 def test_processes_that_cannot_start_are_told(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"gone.onnx cannot be read: No such file"):
-        list(processes.clean_in_processes(items(tmp_path, 4), Engine(tmp_path / "gone.onnx", CPU, Parameters()), 1))
+        list(processes.clean_in_processes(items(tmp_path, 4), Engine(tmp_path / "gone.onnx", CPU, MAKER), 1))
 
 
 def test_threads_do_all_of_it_too(engine: Engine, tmp_path: Path) -> None:
-    told = list(processes.clean_in_threads(items(tmp_path, 50), engine.start(), 4))
+    told = list(processes.clean_in_threads(items(tmp_path, 50), engine.start(), MAKER, 4))
     assert {item for item, why in told if why is None} == set(items(tmp_path, 50))

@@ -18,7 +18,8 @@ from typing import IO, Any, BinaryIO, Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from denoise.errors import BadTensor, BrokenBody
+from denoise.bulk.files import read_bounded
+from denoise.errors import BadTensor, BrokenBody, TooLarge
 
 Array = NDArray[Any]
 Form = Literal["npy", "npz", "idx"]
@@ -27,6 +28,9 @@ NPY, ZIP, GZIP, IDX = b"\x93NUMPY", b"PK", b"\x1f\x8b", b"\x00\x00"  # the bytes
 IDX_TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype("u1"), 0x0D: np.dtype(">f4"), 0x0E: np.dtype(">f8")}
 MAPPED_BYTES = 256 * 1024  # An .npy that is larger is mapped into memory: no page of it is read before its turn.
 GZIP_LEVEL = 6
+START_BYTES = 8  # A file's first bytes tell what it is.
+UNPACKED_BYTES = 1024 * 1024 * 1024  # What is packed, or comes in a stream, is held in memory.
+UNKNOWN = "It is no array of a known form; .npy, .npz and IDX of bytes or floats are."
 ONLY = "arr_0"  # the name that numpy gives an array without one
 
 
@@ -109,12 +113,22 @@ def pack(target: BinaryIO) -> IO[bytes]:
 def _read(source: Path | bytes, stack: ExitStack) -> ArrayFile:
     start = _start(source)
     if start == GZIP:
-        whole = gzip.decompress(source if isinstance(source, bytes) else source.read_bytes())
+        whole = _unpack(source)
         return _read_plain(whole, whole[: len(NPY)])._replace(packed=True)
     if start == ZIP:  # It is opened here, since np.load would leave a broken one open.
-        file = stack.enter_context(io.BytesIO(source) if isinstance(source, bytes) else source.open("rb"))
+        file: IO[bytes] = stack.enter_context(io.BytesIO(source) if isinstance(source, bytes) else source.open("rb"))
+        _refuse_large(file)
         return ArrayFile("npz", False, stack.enter_context(np.load(file)))
     return _read_plain(source, start)
+
+
+def _unpack(source: Path | bytes) -> bytes:
+    """What gzip has packed. Raises BrokenBody when that is no array, before it is unpacked, and TooLarge."""
+    with gzip.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+        start = file.read(START_BYTES)
+        if start.startswith(NPY) or _is_idx(start):
+            return read_bounded(cast(BinaryIO, file), start, UNPACKED_BYTES)
+    raise BrokenBody(UNKNOWN)
 
 
 def _start(source: Path | bytes) -> bytes:
@@ -125,6 +139,17 @@ def _start(source: Path | bytes) -> bytes:
         with source.open("rb") as file:
             start = file.read(len(NPY))
     return start[: len(ZIP)] if start.startswith((ZIP, GZIP)) else start
+
+
+def _refuse_large(file: IO[bytes]) -> None:
+    """Raises TooLarge when an array of an .npz, unpacked, is larger than UNPACKED_BYTES."""
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            if info.file_size > UNPACKED_BYTES:
+                raise TooLarge(
+                    f"Its array '{info.filename}' has {info.file_size:,} bytes; {UNPACKED_BYTES:,} are taken."
+                )
+    file.seek(0)
 
 
 def _is_idx(start: bytes) -> bool:
@@ -139,7 +164,7 @@ def _read_plain(source: Path | bytes, start: bytes) -> ArrayFile:
         return ArrayFile("npy", False, {ONLY: np.load(source, "r" if mapped else None, allow_pickle=False)})
     if _is_idx(start):
         return ArrayFile("idx", False, {ONLY: _read_idx(source)})
-    raise BrokenBody("It is no array of a known form; .npy, .npz and IDX of bytes or floats are.")
+    raise BrokenBody(UNKNOWN)
 
 
 def _read_idx(source: Path | bytes) -> Array:

@@ -172,7 +172,7 @@ def _outcomes(pieces: Sequence[Piece], job: Job, *, alone: bool) -> Generator[tu
         warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
         rows = numbers.map(
             PieceActor,  # type: ignore[arg-type]  # Ray makes one in each process, and calls that.
-            fn_constructor_args=(ray.put(list(pieces)), job.engine, job.work.size, job.column),
+            fn_constructor_args=(ray.put(list(pieces)), job.engine, job.work.size),
             compute=pool,
             num_cpus=1,
             num_gpus=1 / PROCESSES_ON_A_GPU if job.engine.provider == CUDA else 0,
@@ -186,10 +186,10 @@ def _outcomes(pieces: Sequence[Piece], job: Job, *, alone: bool) -> Generator[tu
 class PieceActor:
     """What does pieces in a process of Ray's."""
 
-    def __init__(self, pieces: Any, engine: Engine, size: tuple[int, int] | None, column: str | None) -> None:
+    def __init__(self, pieces: Any, engine: Engine, size: tuple[int, int] | None) -> None:
         self.pieces: list[Piece] = ray.get(pieces)
-        self.column = column
-        model, parameters = Denoiser(engine.path, engine.provider, 1), engine.parameters
+        self.maker = engine.maker
+        model, parameters = Denoiser(engine.path, engine.provider, 1), engine.maker.parameters
         self.clean = cleaner(model, parameters, engine.max_pixels)
         self.work = arrays.Work(model, size, 1, parameters.invert == "true", parameters.noise, parameters.seed)
 
@@ -201,13 +201,13 @@ class PieceActor:
     def do(self, piece: Piece) -> Outcome:
         """Does a piece."""
         if piece.part is None:
-            whys = [(item, clean_file(item, self.clean)) for item in piece.items]
+            whys = [(item, clean_file(item, self.clean, self.maker)) for item in piece.items]
             failures = [Failure(str(item.source), why) for item, why in whys if why is not None]
             return Outcome(len(whys) - len(failures), failures)
         (item,) = piece.items
         try:
             content, count = self._clean_part(item, piece.part)
-            with write_whole(piece.answer) as file:
+            with write_whole(piece.answer, overwrite=True) as file:
                 file.write(content)
         except (RequestError, OSError, MemoryError) as error:
             return Outcome(0, [Failure(str(item.source), explain(error, item))])
@@ -216,7 +216,7 @@ class PieceActor:
     def _clean_part(self, item: Item, part: ArrayPart | RowRange) -> tuple[bytes, int]:
         """The file that a part's answer is kept in, and how many pictures of it could be cleaned."""
         if isinstance(part, RowRange):
-            return tables.clean_rows(item.source, part, self.column, self.clean, item.kind)
+            return tables.clean_rows(item.source, part, self.maker.column, self.clean, item.kind)
         file = io.BytesIO()
         np.save(file, arrays.clean_part(item.source, part, self.work))
         return file.getvalue(), part.stop - part.start

@@ -1,19 +1,24 @@
-"""Files by their names, what each kind of file holds, and answers that are whole or not there."""
+"""Files: what they hold by their names, pictures read within limits, and answers that are whole or not there."""
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, get_args
 from uuid import uuid4
 
-from denoise.errors import BadParameter
+from denoise.errors import BadParameter, TooLarge, UnsupportedKind
 from denoise.pictures.images import Kind
 
 PICTURE = re.compile(r"\.(bmp|dib|gif|jfif|jpe|jpe?g|p[bgpn]m|png|tiff?|webp)$", re.IGNORECASE)  # what images.py reads
 ARRAY = re.compile(r"\.np[yz]$|\.npy\.gz$|[.-]idx[34]?(-ubyte)?(\.gz)?$", re.IGNORECASE)  # MNIST's labels are idx1.
 TABLE = re.compile(r"\.parquet$", re.IGNORECASE)
+NO_FILE = "It is no regular file; `-` reads from standard input."
+PICTURE_BYTES = 256 * 1024 * 1024
+READ_BYTES = 1024 * 1024  # Memory is taken in steps, as far as there is something to read.
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -24,11 +29,13 @@ class Item(NamedTuple):
         source: the file.
         target: where its answer goes.
         kind: of the picture at `target`, or of those in it; the kind of an array is in its name.
+        overwrite: whether the answer takes the place of a file that is there.
     """
 
     source: Path
     target: Path
     kind: Kind
+    overwrite: bool = False
 
 
 class Failure(NamedTuple):
@@ -72,23 +79,69 @@ def rename_picture(path: Path, kind: Kind) -> Path:
     return path.with_name(PICTURE.sub("", path.name) + f".{kind}")
 
 
+def read_picture(source: Path) -> bytes:
+    """The bytes of a picture's file.
+
+    Raises:
+        UnsupportedKind: it is no regular file; a device or a pipe may never end.
+        TooLarge: it has more than PICTURE_BYTES.
+        OSError: it cannot be read.
+    """
+    facts = source.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise UnsupportedKind(NO_FILE)
+    if facts.st_size > PICTURE_BYTES:
+        raise TooLarge(f"It has {facts.st_size:,} bytes; pictures of at most {PICTURE_BYTES:,} bytes are taken.")
+    with source.open("rb") as file:
+        return read_bounded(file)
+
+
+def read_bounded(file: BinaryIO, start: bytes = b"", limit: int = PICTURE_BYTES) -> bytes:
+    """What there is in a file, with the `start` that has been read already. Raises TooLarge beyond `limit` bytes."""
+    parts, size = [start], len(start)
+    while part := file.read(min(READ_BYTES, limit + 1 - size)):
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise TooLarge(f"It has more than {limit:,} bytes, which is the most that is taken.")
+    return b"".join(parts)
+
+
 @contextmanager
-def write_whole(target: Path) -> Iterator[BinaryIO]:
-    """A file to write to that has its name, and its folder, only once it is whole. Raises OSError."""
-    if target.exists() and not target.is_file():  # A device or a pipe is written to.
-        with target.open("wb") as file:
-            yield file
-        return
-    target = Path(os.path.realpath(target))  # A link stays one.
+def write_whole(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """A file to write to that has its name, and its folder, only once it is whole.
+
+    Args:
+        target: its name. A link of that name is never written through.
+        overwrite: whether it takes the place of a file of that name.
+
+    Raises:
+        FileExistsError: there is a file of that name, and it is not to be overwritten.
+        OSError: it cannot be written.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".denoise-{uuid4().hex}.part")  # Other machines may write there at the same time.
     try:
-        with part.open("wb") as file:
+        with part.open("xb") as file:
             yield file
-        part.replace(target)
-    except BaseException:
+        _move(part, target, overwrite=overwrite)
+    finally:
         part.unlink(missing_ok=True)
+
+
+def _move(part: Path, target: Path, *, overwrite: bool) -> None:
+    """Gives a file its name. Raises FileExistsError."""
+    if overwrite:
+        part.replace(target)
+        return
+    try:
+        target.hardlink_to(part)  # Unlike a move, this fails when something has that name by now.
+    except FileExistsError:
         raise
+    except OSError:  # There are file systems without such links.
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        part.replace(target)
 
 
 def explain(error: Exception, item: Item) -> str:

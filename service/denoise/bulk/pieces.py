@@ -17,8 +17,9 @@ import numpy as np
 from denoise.bulk import arrays, tables
 from denoise.bulk.array_files import Array
 from denoise.bulk.arrays import ArrayPart
-from denoise.bulk.files import Failure, Item, is_table, write_whole
+from denoise.bulk.files import Failure, Item, is_table
 from denoise.bulk.processes import Engine
+from denoise.bulk.provenance import write_many
 from denoise.bulk.tables import RowRange
 
 
@@ -35,8 +36,6 @@ class Job(NamedTuple):
     Attributes:
         engine: for each process.
         work: what is done with arrays; its `run` is not called.
-        sha256: of the model.
-        column: of tables.
         address: of a running cluster; None for one of this machine's own.
         jobs: processes, at most; None for as many as there are CPUs.
         anew: whether parts that an earlier run left are made again.
@@ -44,8 +43,6 @@ class Job(NamedTuple):
 
     engine: Engine
     work: arrays.Work
-    sha256: str
-    column: str | None
     address: str | None
     jobs: int | None
     anew: bool
@@ -74,11 +71,12 @@ class PartedFile:
         self.item, self.job, self.source = item, job, str(item.source)
         self.is_table = is_table(item.source.name)
         if self.is_table:
-            self.parts: Sequence[ArrayPart | RowRange] = tables.split(item.source, job.column)
+            self.parts: Sequence[ArrayPart | RowRange] = tables.split(item.source, job.engine.maker.column)
         else:
             self.parts = arrays.split(item.source, item.target.name, job.work.size)
-        # Parts that another model or option made belong to another answer, and lie in another folder.
-        made_by = repr((job.sha256, job.engine.parameters, job.column, item.kind))
+        # Parts that something else made belong to another answer, and lie in another folder.
+        self.label = job.engine.maker.label_many(item)
+        made_by = repr({**self.label, "source": ""})
         name = f".{item.target.name}-{hashlib.sha256(made_by.encode()).hexdigest()[:12]}.parts"
         self.folder = item.target.parent / name
         if job.anew:
@@ -105,9 +103,9 @@ class PartedFile:
 
     def join(self) -> list[Failure]:
         """Puts the answer together. Raises RequestError and OSError."""
-        with write_whole(self.item.target) as file:
+        with write_many(self.item, self.label) as file:
             if self.is_table:
-                rows = tables.join(self.item.source, list(self.answers.values()), self.job.column, file)
+                rows = tables.join(self.item.source, list(self.answers.values()), self.job.engine.maker.column, file)
                 failures = [Failure(f"{self.source}, row {row}", why) for row, why in rows]
             else:
                 failures, name = [], self.item.target.name

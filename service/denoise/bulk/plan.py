@@ -1,7 +1,4 @@
-"""What a command line means: which files are to be cleaned, and where each answer goes.
-
-Nothing is read here but folders, names and dates.
-"""
+"""What a command line means: which files are to be cleaned, and where each answer goes. Only folders are read here."""
 
 import glob
 import os
@@ -11,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from denoise.bulk.files import KINDS, Failure, Item, is_array, is_picture, is_table, kind_of, rename_picture
+from denoise.bulk.files import KINDS, NO_FILE, Failure, Item, is_array, is_picture, is_table, kind_of, rename_picture
 from denoise.errors import BadParameter
 from denoise.pictures.images import Kind
 
@@ -25,7 +22,7 @@ class Plan(NamedTuple):
         pictures: files of one picture each.
         arrays: files of many pictures; tables too, where they are meant as well.
         failures: what cannot be done, known before the work.
-        done: answers that are there already, no older than their pictures.
+        done: answers that are there already.
         others: files in the folders that are no pictures by their names.
     """
 
@@ -36,13 +33,12 @@ class Plan(NamedTuple):
     others: int
 
 
-def make_plan(inputs: Sequence[str], output: str, kind: Kind | None, anew: bool, *, tables: bool = False) -> Plan:
+def make_plan(inputs: Sequence[str], output: str, kind: Kind | None, *, tables: bool = False) -> Plan:
     """What is to be done with files, folders and patterns (`**` for all folders), and where the answers go.
 
     Answers go to `output` when it names a file and there is one file to clean, else into the folder of that name, each
-    where its picture lies in the folder, or before the first wildcard, that it comes from. What is there already, and
-    no older than its picture, is left as it is unless `anew`; a single file that is named is always cleaned. Tables are
-    meant as well where `tables` says so.
+    where its picture lies in the folder, or behind the first wildcard, that it comes from. Whether a place is taken is
+    found out later (`provenance.sort_out`). Tables are meant as well where `tables` says so.
 
     Raises BadParameter when two would have one name, an answer would take the place of a picture, or `output` cannot
     be what is needed.
@@ -58,13 +54,15 @@ def make_plan(inputs: Sequence[str], output: str, kind: Kind | None, anew: bool,
     search = _Search(folder, tables)
     for given in inputs:
         search.add(given)
-    return search.plan(kind or KINDS[0], anew)
+    return search.plan(kind or KINDS[0])
 
 
 def _one_file(source: Path, target: Path, kind: Kind | None, tables: bool) -> Plan:
     """The plan for a file whose answer has a name of its own. Raises BadParameter."""
     if target.exists() and target.samefile(source):
         raise BadParameter(f"The answer would take the place of the picture itself, '{source}'.")
+    if not source.is_file():
+        return Plan([], [], [Failure(str(source), NO_FILE)], 0, 0)
     if _holds_many(source.name, tables):
         return Plan([], [Item(source, target, kind or KINDS[0])], [], 0, 0)
     return Plan([Item(source, target, kind_of(str(target), kind))], [], [], 0, 0)
@@ -142,13 +140,12 @@ class _Search:
     def _is_in_output(self, path: Path) -> bool:
         return any(self._is_output(folder) for folder in path.parents)
 
-    def plan(self, kind: Kind, anew: bool) -> Plan:
+    def plan(self, kind: Kind) -> Plan:
         plan = Plan([], [], self.failures, 0, self.others)
         facts = self._facts()
         sources = {(fact.st_dev, fact.st_ino) for fact in facts.values()}
         taken: dict[Path, Path] = {}
-        done = 0
-        for source, fact in facts.items():
+        for source in facts:
             many = _holds_many(source.name, self.tables)
             target = self.output / (self.found[source] if many else rename_picture(self.found[source], kind))
             if not _is_first(source, target, taken):
@@ -156,11 +153,13 @@ class _Search:
             there = _stat(target)
             if there and (there.st_dev, there.st_ino) in sources:
                 raise BadParameter(f"The answer to '{source}' would take the place of a picture, '{target}'.")
-            if there and not anew and there.st_mtime_ns >= fact.st_mtime_ns:
-                done += 1
-                continue
-            (plan.arrays if many else plan.pictures).append(Item(source, target, kind))
-        return plan._replace(done=done)
+            if link := self._link_above(target):
+                self.failures.append(
+                    Failure(str(source), f"'{link}' is a link; answers are not written through links.")
+                )
+            else:
+                (plan.arrays if many else plan.pictures).append(Item(source, target, kind))
+        return plan
 
     def _facts(self) -> dict[Path, os.stat_result]:
         """What the system knows of each file that can be read; the others are failures."""
@@ -171,11 +170,18 @@ class _Search:
             except OSError as error:
                 self.failures.append(Failure(str(source), f"It cannot be read: {error.strerror}."))
                 continue
-            if stat.S_ISFIFO(fact.st_mode):  # Nobody may ever write to it.
-                self.failures.append(Failure(str(source), "It is no file."))
-            else:
+            if stat.S_ISREG(fact.st_mode):
                 facts[source] = fact
+            else:
+                self.failures.append(Failure(str(source), NO_FILE))
         return facts
+
+    def _link_above(self, target: Path) -> Path | None:
+        """A folder below the output folder that is a link, on the way to `target`."""
+        for folder in target.relative_to(self.output).parents:
+            if folder.parts and (self.output / folder).is_symlink():
+                return self.output / folder
+        return None
 
 
 def _is_first(source: Path, target: Path, taken: dict[Path, Path]) -> bool:

@@ -17,7 +17,8 @@ from types import FrameType
 from typing import NamedTuple
 
 from denoise import cleaning
-from denoise.bulk.files import Item, write_whole
+from denoise.bulk.files import Item, read_picture
+from denoise.bulk.provenance import Maker, write_picture
 from denoise.cleaning import Parameters
 from denoise.errors import RequestError, SetupError
 from denoise.inference.denoiser import Denoiser
@@ -35,16 +36,16 @@ Outcome = tuple[Item, str | None]
 
 
 class Engine(NamedTuple):
-    """What a process needs to clean pictures by itself: the model's file, where it runs, and what is asked for."""
+    """What a process needs to clean pictures by itself: the model's file, where it runs, and what is asked of it."""
 
     path: Path
     provider: str
-    parameters: Parameters
+    maker: Maker
     max_pixels: int = MAX_PIXELS
 
     def start(self) -> Cleaner:
         """Loads the model. Raises SetupError."""
-        return cleaner(Denoiser(self.path, self.provider, 1), self.parameters, self.max_pixels)
+        return cleaner(Denoiser(self.path, self.provider, 1), self.maker.parameters, self.max_pixels)
 
 
 def cleaner(model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaner:
@@ -52,10 +53,12 @@ def cleaner(model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaner
     return lambda content, kind: cleaning.clean(content, model, parameters, max_pixels).encode(kind)
 
 
-def clean_file(item: Item, clean: Cleaner) -> str | None:
+def clean_file(item: Item, clean: Cleaner, maker: Maker) -> str | None:
     """Cleans a file: what kept it from being cleaned, in a sentence; None when all is well."""
     try:
-        content = item.source.read_bytes()
+        content = read_picture(item.source)
+    except RequestError as error:
+        return str(error)
     except OSError as error:
         return f"It cannot be read: {error.strerror}."
     try:
@@ -65,36 +68,35 @@ def clean_file(item: Item, clean: Cleaner) -> str | None:
     except MemoryError:
         return "There is not enough memory for it."
     try:
-        with write_whole(item.target) as file:
-            file.write(answer)
+        write_picture(item, answer, maker.label_picture(content, item.kind))
     except OSError as error:
         return f"'{item.target}' cannot be written: {error.strerror}."
     return None
 
 
-def clean_in_turn(items: Sequence[Item], clean: Cleaner) -> Generator[Outcome]:
+def clean_in_turn(items: Sequence[Item], clean: Cleaner, maker: Maker) -> Generator[Outcome]:
     """Cleans one file after the other."""
-    return (_clean_item(item, clean) for item in items)
+    return (_clean_item(item, clean, maker) for item in items)
 
 
-def clean_in_threads(items: Sequence[Item], clean: Cleaner, threads: int) -> Generator[Outcome]:
+def clean_in_threads(items: Sequence[Item], clean: Cleaner, maker: Maker, threads: int) -> Generator[Outcome]:
     """Cleans files side by side, where `clean` has others do the work."""
     with ThreadPoolExecutor(threads) as pool:
         left = iter(items[ITEMS_PER_PROCESS * threads :])
-        running = deque(pool.submit(_clean_item, item, clean) for item in items[: ITEMS_PER_PROCESS * threads])
+        running = deque(pool.submit(_clean_item, item, clean, maker) for item in items[: ITEMS_PER_PROCESS * threads])
         try:
             while running:
                 yield running.popleft().result()
                 for item in left:
-                    running.append(pool.submit(_clean_item, item, clean))
+                    running.append(pool.submit(_clean_item, item, clean, maker))
                     break
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _clean_item(item: Item, clean: Cleaner) -> Outcome:
-    return item, clean_file(item, clean)
+def _clean_item(item: Item, clean: Cleaner, maker: Maker) -> Outcome:
+    return item, clean_file(item, clean, maker)
 
 
 def clean_in_processes(items: Sequence[Item], engine: Engine, count: int) -> Generator[Outcome]:
@@ -215,7 +217,7 @@ def _serve(pipe: Connection, engine: Engine) -> None:
             return
         pipe.send(None)
         while True:
-            pipe.send(clean_file(pipe.recv(), clean))
+            pipe.send(clean_file(pipe.recv(), clean, engine.maker))
     except (EOFError, OSError):
         return
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from denoise import machine
 from denoise.bulk import arrays
 from denoise.bulk.processes import Cleaner, Engine, cleaner
+from denoise.bulk.provenance import Maker
 from denoise.cleaning import Parameters
 from denoise.cli.client import Client
 from denoise.errors import UnknownModel
@@ -22,12 +23,14 @@ class Backend(NamedTuple):
     Attributes:
         clean: cleans one picture; threads may share it.
         work: what is done with arrays.
+        maker: what the answers are labelled with.
         engine: what other processes need to do the same; None when a service does the work.
         jobs: how many pictures are worked on at a time.
     """
 
     clean: Cleaner
     work: arrays.Work
+    maker: Maker
     engine: Engine | None
     jobs: int
 
@@ -39,11 +42,13 @@ def local(settings: Settings, parameters: Parameters, jobs: int | None) -> Backe
     if name not in models:
         raise UnknownModel(f"There is no model named '{name}'; there are: {', '.join(models)}.")
     model = models[name]
+    maker = Maker(name, model.sha256, parameters)
     jobs = jobs or min(machine.cpus(), PROCESSES_ON_A_GPU if model.provider == CUDA else machine.cpus())
     return Backend(
         cleaner(model, parameters, settings.max_pixels),
         _array_work(model, model.size, parameters, jobs),
-        Engine(settings.models / f"{name}.onnx", model.provider, parameters, settings.max_pixels),
+        maker,
+        Engine(settings.models / f"{name}.onnx", model.provider, maker, settings.max_pixels),
         jobs,
     )
 
@@ -62,6 +67,7 @@ def remote(url: str, key: str | None, parameters: Parameters, jobs: int | None) 
     return Backend(
         lambda content, kind: service.clean(content, kind, card.task, parameters),
         _array_work(lambda pixels: service.run(name, pixels), card.size, parameters, jobs),
+        Maker(name, card.sha256, parameters),
         None,
         jobs,
     )

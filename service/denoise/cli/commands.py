@@ -1,6 +1,5 @@
 """`denoise`: what the service does to a picture, from the command line."""
 
-import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,11 +8,12 @@ from contextlib import closing
 import typer
 
 from denoise.bulk.plan import make_plan
+from denoise.bulk.provenance import sort_out
 from denoise.cleaning import Parameters
 from denoise.cli import backend, options, runs, streams
 from denoise.cli.client import Client
 from denoise.cli.options import read_settings
-from denoise.cli.report import Run, errors_told
+from denoise.cli.report import SOME_FAILED, WRONG_USAGE, Run, end, errors_told, printable, say
 from denoise.errors import SetupError
 from denoise.inference import denoiser
 
@@ -39,10 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     names = {command.name or command.callback.__name__ for command in commands.registered_commands if command.callback}
     app = commands if arguments and arguments[0] in names else pictures
+    # What begins so may be a file's name: it is printed when it is no option.
+    if odd := next((word for word in arguments if word.startswith("-") and not word.isprintable()), None):
+        end(f"There is no option {odd}.", WRONG_USAGE)
     try:
         app(arguments, prog_name="denoise")
     except SetupError as error:
-        sys.exit(f"The service cannot start. {error}" if arguments[:1] == ["serve"] else str(error))
+        lines = f"The service cannot start. {error}" if arguments[:1] == ["serve"] else str(error)
+        for line in lines.splitlines():
+            say(line, sys.stderr)
+        sys.exit(SOME_FAILED)
 
 
 @pictures.command(no_args_is_help=True, epilog=COMMANDS)
@@ -76,7 +82,9 @@ def clean(
 
     Started again, a folder's work goes on where it was interrupted.
 
-    Exit status: 0 all is well, 1 a file failed, 2 wrong usage, 130 Ctrl-C.
+    Nothing that is there is overwritten without --overwrite.
+
+    Exit status: 0 all is well, 1 a file failed, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM.
     """
     parameters = Parameters(model=model, size=size, invert=invert, layout=layout, noise=noise, seed=seed)
     strip = layout == "strip"
@@ -88,13 +96,14 @@ def clean(
 
     with errors_told():
         if streams.are_meant(inputs, output):
-            streams.clean(inputs[0], output, kind, start(), strip=strip)
+            streams.clean(inputs[0], output, kind, start(), strip=strip, overwrite=overwrite)
             return
-        plan = make_plan(inputs, output, kind, overwrite)
+        plan = make_plan(inputs, output, kind)
         streams.refuse_strip(strip=strip, in_array=bool(plan.arrays))
         if not runs.has_work(plan):
             raise typer.Exit(runs.nothing_left(plan))
         there = start()
+        plan = sort_out(plan, there.maker, overwrite=overwrite)
         raise typer.Exit(runs.carry_out(plan, lambda run: runs.clean_files(plan, there, run)))
 
 
@@ -108,9 +117,10 @@ def models(
     """List the models: name, task, pictures, PSNR on MNIST's noisy test digits, title; the default has a star."""
     with errors_told():
         rows = _rows_there(url, api_key) if url else _rows_here(folder, device)
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @commands.command()
@@ -133,7 +143,7 @@ def doctor(device: options.DeviceOption = None, folder: options.ModelsOption = N
     from denoise.cli import doctor as examination  # noqa: PLC0415  # It brings all of HTTP as well.
 
     for line in examination.examine(read_settings(device=device, models=folder)):
-        print(line, flush=True)
+        say(line)
 
 
 @commands.command()
@@ -169,13 +179,14 @@ def bulk(
         raise SetupError(f"`denoise bulk` needs Ray: pip install 'denoise-service[ray]' ({error}).") from None
     parameters = Parameters(model=model, size=size, invert=invert, noise=noise, seed=seed)
     with errors_told():
-        plan = make_plan(inputs, output, kind, overwrite, tables=True)
+        plan = make_plan(inputs, output, kind, tables=True)
         if not runs.has_work(plan):
             raise typer.Exit(runs.nothing_left(plan))
         here = backend.local(read_settings(models=folder, device=device), parameters, jobs)
         assert here.engine
-        sha256 = hashlib.sha256(here.engine.path.read_bytes()).hexdigest()
-        job = pieces.Job(here.engine, here.work, sha256, column, address, jobs, overwrite)
+        maker = here.maker._replace(column=column)
+        plan = sort_out(plan, maker, overwrite=overwrite)
+        job = pieces.Job(here.engine._replace(maker=maker), here.work, address, jobs, overwrite)
 
         def work(run: Run) -> None:
             with closing(cluster.clean(plan, job, run.expect)) as outcomes:

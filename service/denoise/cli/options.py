@@ -55,7 +55,10 @@ JobsOption = Annotated[
     typer.Option("--jobs", "-j", min=1, help="Pictures worked on side by side.", show_default="one per CPU"),
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", "--force", "-f", help="In folders, clean anew what is done already.")
+    bool,
+    typer.Option(
+        "--overwrite", "--force", "-f", help="Put answers in the place of files that are there, and clean anew."
+    ),
 ]
 VersionOption = Annotated[
     bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")

@@ -1,11 +1,12 @@
 """What a run says of itself: progress while it works, a summary at its end, and the exit status. Knows Rich."""
 
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
-from typing import NoReturn, Self
+from types import FrameType, TracebackType
+from typing import NoReturn, Self, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
@@ -15,7 +16,13 @@ from denoise.bulk.files import Failure
 from denoise.bulk.plan import Plan
 from denoise.errors import BadParameter, RequestError, UnknownModel
 
-ALL_WELL, SOME_FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+ALL_WELL, SOME_FAILED, WRONG_USAGE = 0, 1, 2
+STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has not all.
+BY_SIGNAL = 128  # As shells have it, this and the signal's number is the exit status.
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal other than Ctrl-C's asks the process to end."""
 
 
 class Run:
@@ -51,17 +58,17 @@ class Run:
         self._cleaned += cleaned
         self._failures += failures
 
-    def summarize(self, *, interrupted: bool = False) -> int:
+    def summarize(self, interrupt: KeyboardInterrupt | None = None) -> int:
         """Prints how it went, and gives the exit status."""
-        if interrupted:
+        if interrupt:
             headline = f"Stopped after {_in_words(self._cleaned)}; the same command goes on from there"
         else:
             seconds = time.perf_counter() - self._started
             headline = f"{_in_words(self._cleaned)} in {seconds:,.1f} s, {self._cleaned / seconds:,.0f} a second"
-        if _is_single(self._plan) and not interrupted:
+        if _is_single(self._plan) and not interrupt:
             headline = ""
         status = print_summary(self._plan, self._failures, headline)
-        return INTERRUPTED if interrupted else status
+        return _status_of(interrupt) if interrupt else status
 
 
 def print_summary(plan: Plan, failures: Sequence[Failure], headline: str) -> int:
@@ -72,29 +79,56 @@ def print_summary(plan: Plan, failures: Sequence[Failure], headline: str) -> int
     if headline and plan.others:
         headline += f"; {plan.others:,} left out that are no pictures by their names"
     if headline:
-        print(f"{headline}; {len(failures):,} failed:" if failures else f"{headline}.", file=sys.stderr)
+        say(f"{headline}; {len(failures):,} failed:" if failures else f"{headline}.", sys.stderr)
     for failure in sorted(failures):
-        print(f"{'  ' if headline else ''}{failure.source}: {failure.why}", file=sys.stderr)
+        say(f"{'  ' if headline else ''}{failure.source}: {failure.why}", sys.stderr)
     return SOME_FAILED if failures else ALL_WELL
 
 
 @contextmanager
 def errors_told() -> Iterator[None]:
-    """Ends the process with a sentence and an exit status when what is done within fails."""
+    """Ends the process with a sentence and an exit status when what is done within fails or is stopped.
+
+    What stops it is an exception, as Ctrl-C is, so that no half file is left.
+    """
+    numbers = [number for number in STOPPING if signal.getsignal(number) == signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, _stop)
     try:
         yield
     except (BadParameter, UnknownModel) as error:
         end(str(error), WRONG_USAGE)
     except RequestError as error:
         end(str(error), SOME_FAILED)
-    except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None
+    except KeyboardInterrupt as interrupt:
+        raise SystemExit(_status_of(interrupt)) from None
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def end(why: str, status: int) -> NoReturn:
     """Ends the process with a sentence on standard error."""
-    print(why, file=sys.stderr)
+    say(why, sys.stderr)
     raise SystemExit(status)
+
+
+def say(line: str, file: TextIO | None = None) -> None:
+    """Prints a line, on standard output unless a file is named."""
+    print(printable(line), file=file or sys.stdout, flush=True)
+
+
+def printable(text: str) -> str:
+    """The text on one line, with what moves a terminal's cursor, hides or turns text written as in Python's strings."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise Stopped(number)
+
+
+def _status_of(interrupt: KeyboardInterrupt) -> int:
+    return BY_SIGNAL + (interrupt.args[0] if isinstance(interrupt, Stopped) else signal.SIGINT)
 
 
 class _Rate(ProgressColumn):

@@ -4,23 +4,25 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
 from denoise.bulk import arrays, processes
-from denoise.bulk.files import Failure, Item, explain, write_whole
+from denoise.bulk.files import Failure, Item, explain
 from denoise.bulk.plan import Plan
 from denoise.bulk.processes import WORTH_A_PROCESS, Outcome
+from denoise.bulk.provenance import write_many
 from denoise.cli.backend import Backend
-from denoise.cli.report import INTERRUPTED, Run, print_summary
+from denoise.cli.report import Run, print_summary
 from denoise.errors import RequestError
 
 
 def carry_out(plan: Plan, work: Callable[[Run], None]) -> int:
     """Has `work` do what is planned, and sums it up, also when it is interrupted. The exit status."""
+    if not has_work(plan):
+        return nothing_left(plan)
     run = Run(plan)
     try:
         with run:
             work(run)
-    except KeyboardInterrupt:
-        run.summarize(interrupted=True)
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        return run.summarize(interrupt)
     return run.summarize()
 
 
@@ -44,7 +46,7 @@ def clean_files(plan: Plan, backend: Backend, run: Run) -> None:
             else:
                 run.count(0, [Failure(str(item.source), why)])
     for item in plan.arrays:
-        _clean_array(item, backend.work, run)
+        _clean_array(item, backend, run)
 
 
 def _clean_pictures(items: Sequence[Item], backend: Backend) -> Generator[Outcome]:
@@ -53,16 +55,16 @@ def _clean_pictures(items: Sequence[Item], backend: Backend) -> Generator[Outcom
     if backend.engine and side_by_side > 1:
         return processes.clean_in_processes(items, backend.engine, side_by_side)
     if not backend.engine and backend.jobs > 1:
-        return processes.clean_in_threads(items, backend.clean, backend.jobs)
-    return processes.clean_in_turn(items, backend.clean)
+        return processes.clean_in_threads(items, backend.clean, backend.maker, backend.jobs)
+    return processes.clean_in_turn(items, backend.clean, backend.maker)
 
 
-def _clean_array(item: Item, work: arrays.Work, run: Run) -> None:
+def _clean_array(item: Item, backend: Backend, run: Run) -> None:
     """Cleans a file of an array, and counts its pictures once all of them are in the answer."""
     cleaned = 0
     try:
-        with write_whole(item.target) as file:
-            for count in arrays.clean(item.source, file, item.target.name, work, run.expect):
+        with write_many(item, backend.maker.label_many(item)) as file:
+            for count in arrays.clean(item.source, file, item.target.name, backend.work, run.expect):
                 run.show(count)
                 cleaned += count
     except (RequestError, OSError, MemoryError) as error:

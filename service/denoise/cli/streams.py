@@ -1,12 +1,14 @@
-"""One picture or array from standard input, or to standard output."""
+"""One picture or array from standard input, or to standard output, a pipe or a device."""
 
 import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from denoise.bulk import array_files, arrays, files
+from denoise.bulk.provenance import OVERWRITE, Taken, check_place
 from denoise.cli.backend import Backend
 from denoise.errors import BadParameter, RequestError
 from denoise.pictures.images import Kind
@@ -15,10 +17,13 @@ STANDARD = "-"  # The name of standard input, and of standard output.
 
 
 def are_meant(inputs: Sequence[str], output: str) -> bool:
-    """Whether the input or the output is a standard stream. Raises BadParameter when that cannot be."""
+    """Whether the input or the output is a standard stream, or the output a pipe or a device.
+
+    Raises BadParameter when that cannot be.
+    """
     if STANDARD in inputs and len(inputs) > 1:
         raise BadParameter("Standard input is one picture; no other goes with it.")
-    if STANDARD not in inputs and output != STANDARD:
+    if STANDARD not in inputs and output != STANDARD and not _is_stream(Path(output)):
         return False
     if len(inputs) > 1 or Path(inputs[0]).is_dir():
         raise BadParameter("Several answers need a folder: -o FOLDER.")
@@ -29,9 +34,13 @@ def are_meant(inputs: Sequence[str], output: str) -> bool:
     return True
 
 
-def clean(given: str, output: str, kind: Kind | None, backend: Backend, *, strip: bool) -> None:
+def clean(given: str, output: str, kind: Kind | None, backend: Backend, *, strip: bool, overwrite: bool) -> None:
     """Cleans what comes from or goes to a standard stream. Raises RequestError."""
     kind = (kind or files.KINDS[0]) if output == STANDARD else files.kind_of(output, kind)
+    if output != STANDARD and not _is_stream(Path(output)):
+        check_place(Path(output))
+        if Path(output).exists() and not overwrite:
+            raise Taken(f"'{output}' is there already; {OVERWRITE}.")
     content = _read(given)
     in_array = array_files.is_array(content)
     refuse_strip(strip=strip, in_array=in_array)
@@ -39,7 +48,7 @@ def clean(given: str, output: str, kind: Kind | None, backend: Backend, *, strip
         answer = _clean_array(content, output, backend.work) if in_array else backend.clean(content, kind)
     except RequestError as error:
         raise RequestError(f"{given}: {error}") from None
-    _write(answer, output)
+    _write(answer, output, overwrite=overwrite)
 
 
 def refuse_strip(*, strip: bool, in_array: bool) -> None:
@@ -48,11 +57,30 @@ def refuse_strip(*, strip: bool, in_array: bool) -> None:
         raise BadParameter("An array's pictures have no strip; --layout strip is for picture files.")
 
 
+def _is_stream(path: Path) -> bool:
+    """Whether what is written there goes on to somebody else: a pipe, a terminal, /dev/null."""
+    return path.is_fifo() or path.is_char_device() or path.is_socket()
+
+
 def _read(given: str) -> bytes:
+    """What is to be cleaned, within the limit of a picture or of an array. Raises RequestError."""
     try:
-        return sys.stdin.buffer.read() if given == STANDARD else Path(given).read_bytes()
+        if given == STANDARD:
+            return _read_bounded(sys.stdin.buffer)
+        if not Path(given).exists() or Path(given).is_file():
+            with Path(given).open("rb") as file:
+                return _read_bounded(file)
+    except RequestError as error:
+        raise RequestError(f"{given}: {error}") from None
     except OSError as error:
         raise RequestError(f"{given}: It cannot be read: {error.strerror}.") from None
+    raise RequestError(f"{given}: {files.NO_FILE}")
+
+
+def _read_bounded(file: BinaryIO) -> bytes:
+    start = file.read(array_files.START_BYTES)
+    limit = array_files.UNPACKED_BYTES if array_files.is_array(start) else files.PICTURE_BYTES
+    return files.read_bounded(file, start, limit)
 
 
 def _clean_array(content: bytes, output: str, work: arrays.Work) -> bytes:
@@ -62,13 +90,15 @@ def _clean_array(content: bytes, output: str, work: arrays.Work) -> bytes:
     return target.getvalue()
 
 
-def _write(answer: bytes, output: str) -> None:
+def _write(answer: bytes, output: str, *, overwrite: bool) -> None:
     try:
         if output == STANDARD:
             sys.stdout.buffer.write(answer)
             sys.stdout.buffer.flush()
+        elif _is_stream(Path(output)):
+            Path(output).write_bytes(answer)
         else:
-            with files.write_whole(Path(output)) as file:
+            with files.write_whole(Path(output), overwrite=overwrite) as file:
                 file.write(answer)
     except BrokenPipeError:  # The reader has had enough; leaving would fail at it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
