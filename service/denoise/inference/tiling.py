@@ -16,8 +16,9 @@ from denoise.pictures import MULTIPLE, Pixels
 
 # The longest side of a tile, its margins included.
 TILE = 512
-# A tile sees so many pixels on each side that it does not answer for: more than a model looks around itself.
-MARGIN = 64
+# A tile sees so many pixels on each side that it does not answer for: more than a model looks around itself, which is
+# 31 pixels for the committed one.
+MARGIN = 40
 # A patch of one tone has an edge on each side and, between them, one step of the grid in which models halve a picture.
 PATCH = 2 * MARGIN + MULTIPLE
 # Pixels that differ by less, a quarter of one of 255 steps, are of one tone.
