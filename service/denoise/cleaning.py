@@ -13,10 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validat
 from denoise.inference import tiling
 from denoise.inference.denoiser import Denoiser
 from denoise.inference.tiling import TiledRun
-from denoise.pictures import Pixels, framing, images, noise, strip
+from denoise.pictures import Pixels, capacity, framing, images, noise, strip
 from denoise.pictures.framing import Frame
 from denoise.pictures.images import Kind
 from denoise.pictures.uncertainty import uncertainty
+
+# In tiles with margins a model sees some pixels twice; no picture is seen more than so many times.
+MOST_SEEN = 2
 
 
 class Parameters(BaseModel):
@@ -118,16 +121,34 @@ class Cleaned:
         return images.encode(self.shown, kind)
 
 
-def prepare(picture: bytes | Pixels, size: tuple[int, int] | None, parameters: Parameters, max_pixels: int) -> Prepared:
+def prepare(
+    picture: bytes | Pixels,
+    size: tuple[int, int] | None,
+    parameters: Parameters,
+    max_pixels: int,
+    sent_bytes: int | None = None,
+) -> Prepared:
     """Decodes a file, or takes pixels `[height, width]`, and makes of them what a model of `size` takes.
+
+    `sent_bytes` is how many bytes came for the file, where it came packed.
 
     Raises:
         UnsupportedKind, TooLarge, BrokenBody: as `images.decode`.
         BadParameter: the picture is too thin for a model of any size.
     """
-    sent = images.decode(picture, max_pixels) if isinstance(picture, bytes) else picture
+    sent = images.decode(picture, max_pixels, sent_bytes) if isinstance(picture, bytes) else picture
     noisy = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
-    return Prepared(sent, noisy, *framing.fit(noisy, size, framing.INVERTED[parameters.invert]))
+    prepared = Prepared(sent, noisy, *framing.fit(noisy, size, framing.INVERTED[parameters.invert]))
+    if size is None and isinstance(picture, bytes):
+        _check_inked(prepared, sent_bytes or len(picture))
+    return prepared
+
+
+def _check_inked(prepared: Prepared, size: int) -> None:
+    """Refuses a file of `size` bytes that shows more ink than it can hold. Raises UnsupportedKind."""
+    height, width = prepared.sent.shape
+    if MOST_SEEN * prepared.seen.size > capacity.most_pixels(size):
+        capacity.check_inked(size, width, height, tiling.count_pixels(prepared.seen))
 
 
 def start(model: Denoiser, prepared: Prepared) -> TiledRun:

@@ -61,7 +61,7 @@ def test_a_blank_picture_is_answered_by_a_patch_of_its_tone(shape: tuple[int, in
     assert seen_by_neighbours(np.full(shape, tone, np.float32)) < 5 * tiling.PATCH**2
 
 
-@pytest.mark.parametrize("place", [(0, 0), (431, 432), (700, 100), (1199, 899)])
+@pytest.mark.parametrize("place", [(0, 0), (0, 3), (431, 432), (700, 100), (1199, 899)])
 def test_of_a_page_with_a_speck_only_what_is_around_it_is_run(place: tuple[int, int]) -> None:
     page = np.zeros((1200, 900), np.float32)
     page[place] = 1

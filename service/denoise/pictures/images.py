@@ -5,16 +5,16 @@ import math
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, TiffImagePlugin, UnidentifiedImageError
+from PIL import GifImagePlugin, Image, ImageDraw, ImageFont, TiffImagePlugin, UnidentifiedImageError
 
 from denoise.errors import BrokenBody, NotAcceptable, TooLarge, UnsupportedKind
-from denoise.pictures import MID_GREY, Pixels
+from denoise.pictures import MID_GREY, Pixels, capacity
 
 Kind = Literal["png", "webp"]
 
@@ -36,7 +36,8 @@ PLAIN_START, PLAIN_KIND, PLAIN_END = PNG + b"\0\0\0\rIHDR", b"\x08\0\0\0\0", b"\
 # Progressive JPEGs have about ten scans.
 JPEG, JPEG_SCAN, MOST_SCANS = b"\xff\xd8", b"\xff\xda", 200
 PLAIN_PNM, MOST_COMMENTS = (b"P1", b"P2", b"P3"), 1000
-TIFF_TAG_TILE_WIDTH, TIFF_TAG_TILE_HEIGHT = 322, 323
+TIFF_TAG_BITS, TIFF_TAG_TILE_WIDTH, TIFF_TAG_TILE_HEIGHT = 258, 322, 323
+TIFF_TAGS_OF_OFFSETS, TIFF_TAGS_OF_LENGTHS = (273, 324), (279, 325)
 EXIF_TAG_ORIENTATION = 0x0112
 # What makes a picture of each orientation upright; 1 is upright.
 TURNS: dict[int, Callable[[Pixels], Pixels]] = {
@@ -55,42 +56,49 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 Image.MAX_IMAGE_PIXELS = None
 
 
-def decode(content: bytes, max_pixels: int) -> Pixels:
+def decode(content: bytes, max_pixels: int, sent: int | None = None) -> Pixels:
     """The picture in a file's bytes as grey `[height, width]`, 0 … 1, upright; of several frames the first.
 
     Grey is the luma of ITU-R BT.601. Sixteen-bit pictures are scaled, not clipped; floating-point ones, which carry no
     range, are taken as 0 … 1, 0 … 255 or 0 … 65535, whichever is the first that holds their largest value.
     Transparency is laid over black or white, whichever leaves the ink visible.
 
+    Args:
+        content: the file.
+        max_pixels: the largest picture.
+        sent: how many bytes were sent for the file, where it came packed.
+
     Raises:
-        UnsupportedKind: the bytes are no image of a kind in FORMATS.
+        UnsupportedKind: the bytes are no image of a kind in FORMATS, or so few cannot hold what they declare.
         TooLarge: the header tells of more than `max_pixels`; nothing has been decoded then.
         BrokenBody: the image is cut or damaged.
     """
     if (plain := _plain(content, max_pixels)) is not None:
         return plain
-    with _opened(content, max_pixels) as image:
+    with _opened(content, max_pixels, sent) as image:
         return _upright(image)
 
 
-def measure(content: bytes, max_pixels: int) -> int:
+def measure(content: bytes, max_pixels: int, sent: int | None = None) -> int:
     """How many pixels the header of a file tells of; nothing is decoded. Raises as `decode` does."""
-    with _opened(content, max_pixels) as image:
+    with _opened(content, max_pixels, sent) as image:
         width, height = image.size
         return width * height
 
 
 @contextmanager
-def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(content: bytes, max_pixels: int, sent: int | None) -> Iterator[Image.Image]:
     """An image whose header has been read. Raises as `decode` does, also for what goes wrong in the block."""
     _refuse_slow(content)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             width, height = _largest(image)
             if width * height <= max_pixels:
+                capacity.check_declared(sent or len(content), width, height, _count_scans(content))
+                _refuse_shared(image, len(content))
                 yield image
                 return
-    except (BrokenBody, MemoryError):
+    except (BrokenBody, UnsupportedKind, MemoryError):
         raise
     except UnidentifiedImageError:
         raise UnsupportedKind(
@@ -110,7 +118,7 @@ def _plain(content: bytes, max_pixels: int) -> Pixels | None:
         return None
     width, height, length = (int.from_bytes(content[at : at + 4]) for at in (16, 20, 33))
     end = 41 + length
-    if width * height > max_pixels or content[end + 4 : end + 12] != PLAIN_END:
+    if width * height > min(max_pixels, capacity.most_declared(length)) or content[end + 4 : end + 12] != PLAIN_END:
         return None
     for start, stop in ((12, 29), (37, end)):
         if zlib.crc32(content[start:stop]) != int.from_bytes(content[stop : stop + 4]):
@@ -123,10 +131,46 @@ def _plain(content: bytes, max_pixels: int) -> Pixels | None:
 
 def _refuse_slow(content: bytes) -> None:
     """Small files take minutes: each scan of a JPEG goes over all pixels, a plain PGM's comments over all others."""
-    if content.startswith(JPEG) and (scans := content.count(JPEG_SCAN)) > MOST_SCANS:
+    if (scans := _count_scans(content)) > MOST_SCANS:
         raise BrokenBody(f"The JPEG has {scans:,} scans; at most {MOST_SCANS} are taken.")
     if content.startswith(PLAIN_PNM) and (comments := content.count(b"#")) > MOST_COMMENTS:
         raise BrokenBody(f"The picture has {comments:,} comments; at most {MOST_COMMENTS} are taken.")
+
+
+def _count_scans(content: bytes) -> int:
+    """How many times decoding goes over all pixels."""
+    return content.count(JPEG_SCAN) if content.startswith(JPEG) else 1
+
+
+def _refuse_shared(image: Image.Image, size: int) -> None:
+    """Refuses a file of `size` bytes that has not its own bytes for most of the picture."""
+    if isinstance(image, GifImagePlugin.GifImageFile):
+        left, top, right, bottom = (image.tile[0][1] if image.tile else None) or (0, 0, 0, 0)
+        if 2 * (right - left) * (bottom - top) < image.width * image.height:
+            raise UnsupportedKind(
+                f"The GIF's first frame has {right - left}×{bottom - top} pixels, less than half of its "
+                f"{image.width}×{image.height}."
+            )
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        if image.tile and image.tile[0][0] == "raw":
+            bits = sum(_numbers(image, (TIFF_TAG_BITS,))) or 1
+            lengths = [image.height * (image.width * bits // 8)]
+        else:
+            lengths = _numbers(image, TIFF_TAGS_OF_LENGTHS)
+        starts = _numbers(image, TIFF_TAGS_OF_OFFSETS)
+        if max((start + length for start, length in zip(starts, lengths, strict=False)), default=0) > size:
+            raise BrokenBody(f"The TIFF is cut: it has {size:,} bytes, and its picture lies behind them.")
+        if sum(lengths) > size:
+            raise UnsupportedKind(
+                f"The TIFF's {len(lengths):,} strips or tiles take {sum(lengths):,} bytes, and the file has "
+                f"{size:,}: they share them."
+            )
+
+
+def _numbers(image: TiffImagePlugin.TiffImageFile, tags: Iterable[int]) -> list[int]:
+    """The numbers that a TIFF has under any of these tags."""
+    values = [image.tag_v2.get(tag, ()) for tag in tags]
+    return [int(number) for value in values for number in (value if isinstance(value, tuple) else (value,))]
 
 
 def _largest(image: Image.Image) -> tuple[int, int]:

@@ -28,11 +28,19 @@ READABLE = 0o644 << 16  # where unzip looks for permissions
 
 
 class File(NamedTuple):
-    """A file that was sent, alone or among others."""
+    """A file that was sent, alone or among others.
+
+    Attributes:
+        name: the sender's.
+        size: bytes at most that `read` has to go through.
+        sent: bytes that it took in the request, packed.
+        read: gives its content; raises BrokenBody.
+    """
 
     name: str
-    size: int  # bytes at most that read() has to go through
-    read: Callable[[], bytes]  # raises BrokenBody
+    size: int
+    sent: int
+    read: Callable[[], bytes]
 
 
 def is_archive(content: bytes) -> bool:
@@ -70,7 +78,10 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
         if info.file_size > PLAIN and info.file_size > MOST_RATIO * info.compress_size:
             ratio = info.file_size / max(1, info.compress_size)
             raise TooLarge(f"'{path.name[:100]}' unpacks to {ratio:,.0f} times its size, more than {MOST_RATIO}.")
-    return [File(info.filename, max(info.file_size, info.compress_size), _reader(archive, info)) for info in found]
+    return [
+        File(info.filename, max(info.file_size, info.compress_size), info.compress_size, _reader(archive, info))
+        for info in found
+    ]
 
 
 def pack(contents: Iterable[tuple[str, bytes]]) -> bytes:

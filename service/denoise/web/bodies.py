@@ -88,7 +88,7 @@ async def read(request: Request, parameters: Parameters, settings: Settings) -> 
             f"Content-Type {kind} is not taken; image/*, application/octet-stream, {ZIP}, {MULTIPART} and {JSON} are. "
             "(With curl and --data-binary, add -H 'Content-Type: image/png'.)"
         )
-    files = [File(name, len(content), partial(bytes, content)) for name, content in contents]
+    files = [File(name, len(content), len(content), partial(bytes, content)) for name, content in contents]
     several = len(files) > 1
     if not several and archives.is_archive(contents[0][1]):
         most = settings.max_files, settings.max_unpacked_bytes

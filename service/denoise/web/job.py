@@ -71,19 +71,19 @@ class Job:
                 pass
             metrics.count_run(self.model.name, 1)
             stages.end("infer")
-            self.service.costs.observe(self.model, prepared.seen.size, tiled.seconds)
+            self.service.costs.observe(self.model, tiled.pixels_run, tiled.seconds)
             return await turns.run(self._finish, prepared, tiled.answer, tiled.code, stages)
 
     def measure(self, file: File) -> int:
         """How many pixels a file declares. Raises RequestError when they are too many, or the file cannot be read."""
-        return images.measure(file.read(), self.service.settings.max_pixels)
+        return images.measure(file.read(), self.service.settings.max_pixels, file.sent)
 
     def expect(self, pixels: Iterable[int]) -> float:
         """The seconds that pictures of so many pixels are expected to take."""
         return sum(self.service.costs.of_picture(self.model, count) for count in pixels)
 
     def _prepare(self, file: File, max_pixels: int) -> Prepared:
-        return cleaning.prepare(file.read(), self.model.size, self.parameters, max_pixels)
+        return cleaning.prepare(file.read(), self.model.size, self.parameters, max_pixels, file.sent)
 
     def _finish(self, prepared: Prepared, answer: Pixels, code: Pixels | None, stages: Stages) -> Made:
         cleaned = cleaning.finish(prepared, answer, code, self.parameters)
