@@ -254,7 +254,7 @@ class Server:
 @pytest.fixture(scope="session")
 def server() -> Iterator[httpx2.Client]:
     """A real server with the committed models, for as long as the tests run."""
-    running = Server()
+    running = Server(DENOISE_WORKERS="2")
     with httpx2.Client(base_url=running.url(), timeout=START_S) as client:
         yield client
     running.ended(signal.SIGINT)
