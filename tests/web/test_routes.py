@@ -250,6 +250,7 @@ def check_problem(answer: Any, status: int, sentence: str) -> None:
         ({"content": SEVEN, "params": {"invert": "maybe"}}, 422, "invert=maybe"),
         ({"content": SEVEN, "params": {"noise": "1.5"}}, 422, "noise=1.5"),
         ({"content": SEVEN, "params": {"noise": "nan"}}, 422, "noise=nan"),
+        ({"content": SEVEN, "params": {f"a{number}": "" for number in range(101)}}, 422, "more than 100 parameters"),
         ({"content": SEVEN, "params": {"seed": "-1"}}, 422, "seed=-1"),
         ({"content": SEVEN, "params": {"layout": "grid"}}, 422, "layout=grid"),
         (

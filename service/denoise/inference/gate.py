@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from denoise.errors import Busy
 
-SHARE = 0.5  # of the work inside that dear requests may have together, so that cheap ones always find room
-CHEAP_S = 0.5  # a request that is expected to take no longer is cheap
+# The share of the work inside that dear requests may have together, so that cheap ones always find room.
+DEAR_SHARE = 0.5
+# A request that is expected to take up to this share of the work that may be inside is cheap.
+CHEAP_SHARE = 1 / 16
 
 
 @dataclass(slots=True)
@@ -57,11 +59,11 @@ class WorkGate(Gate):
     def __init__(self, most_s: float) -> None:
         """At most `most_s` expected seconds."""
         super().__init__(most_s, "seconds of work")
-        self._dear = Gate(SHARE * most_s, "seconds of work by large requests")
+        self._dear = Gate(DEAR_SHARE * most_s, "seconds of work by large requests")
 
     def admit(self, amount: float = 1) -> Admission:
         """A context in which so many expected seconds count. Raises Busy when there is no room for them."""
-        if amount <= CHEAP_S:
+        if amount <= CHEAP_SHARE * self.most:
             return super().admit(amount)
         dear = self._dear.admit(min(amount, self._dear.most))
         self.check(dear.amount)

@@ -71,6 +71,7 @@ def _service(settings: Settings) -> Service:
         bodies=Gate(settings.queue_bytes, "bytes of large bodies"),
         work=WorkGate(settings.deadline_seconds * threads),
         threads=FairLimiter(threads),
+        scrapes=FairLimiter(1),
         middling=FairLimiter(MIDDLING_PIXELS),
         large=FairLimiter(settings.max_pixels),
     )

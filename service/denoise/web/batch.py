@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from fastapi import Response
 from pydantic_core import to_json
-from starlette.concurrency import run_in_threadpool
 
 from denoise import metrics
 from denoise.errors import RequestError, TooLarge
@@ -28,17 +27,18 @@ async def answer(job: Job, files: Sequence[File]) -> Response:
     Raises TooLarge when the pictures have more pixels together than a request may have.
     """
     started = time.perf_counter()
-    pixels = await run_in_threadpool(_measure, job, files)
+    turns = job.service.thread_turns(job.request)
+    pixels = await turns.run(_measure, job, files)
     with job.service.work.admit(job.expect(pixels)):
         results = await while_connected(job.request, _run_all(job, files, pixels))
     failed = sum(not isinstance(result, Made) for result in results)
     headers = answers.headers(job.model, f"total;dur={1000 * (time.perf_counter() - started):.3f}")
     headers["X-Failed-Items"] = str(failed)
     if job.media_type == JSON:
-        content = await run_in_threadpool(_as_json, files, results)
+        content = await turns.run(_as_json, files, results)
         return Response(content, media_type=JSON, headers=headers)
     headers["Content-Disposition"] = f'attachment; filename="{ARCHIVE}"'  # browsers, and /docs, offer it as a file
-    content = await run_in_threadpool(_as_zip, job, files, results)
+    content = await turns.run(_as_zip, job, files, results)
     return Response(content, media_type=ZIP, headers=headers)
 
 

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
-from starlette.concurrency import run_in_threadpool
 
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, UnknownModel
@@ -58,7 +57,7 @@ async def _answer(request: Request, parameters: Parameters, task: Task) -> Respo
 async def _answer_one(job: Job, file: File) -> Response:
     made = await job.run_small(file)
     if made is None:
-        pixels = await run_in_threadpool(job.measure, file)
+        pixels = await job.service.thread_turns(job.request).run(job.measure, file)
         with job.service.work.admit(job.expect([pixels])):
             made = await while_connected(job.request, job.run_large(file, pixels))
     headers = answers.headers(job.model, made.stages.header())

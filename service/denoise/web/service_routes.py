@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from denoise import __version__, metrics
 from denoise.errors import Draining
@@ -14,7 +13,7 @@ from denoise.inference import denoiser
 from denoise.inference.denoiser import Denoiser
 from denoise.web.answers import LONGEST_ACCEPT
 from denoise.web.openapi import problem_responses
-from denoise.web.state import Service
+from denoise.web.state import Service, ThreadTurns
 
 LIMITS = {
     "max_body_bytes",
@@ -106,7 +105,7 @@ async def counted(request: Request) -> Response:
 
     The numbers are the sums over all worker processes.
     """
-    content, media_type = await run_in_threadpool(
-        metrics.exposition, request.headers.get("accept", "")[:LONGEST_ACCEPT]
-    )
+    turns = ThreadTurns(request.app.state.service.scrapes, request)
+    accept = request.headers.get("accept", "")[:LONGEST_ACCEPT]
+    content, media_type = await turns.run(metrics.exposition, accept)
     return Response(content, media_type=media_type)

@@ -15,9 +15,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from denoise.cleaning import Parameters
+from denoise.errors import BadParameter
 from denoise.web import parameters
 
-LONGEST_KEPT = 500  # characters of a query or a header whose outcome is kept for the next request with the same
+# The outcome of a query of up to so many characters is kept for the next request with the same.
+LONGEST_KEPT = 500
+MOST_PARAMETERS = 100
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -56,5 +59,8 @@ def parse_query(query: bytes) -> Parameters:
 
 @lru_cache
 def _parse_query(query: bytes) -> Parameters:
-    fields = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    try:
+        fields = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS))
+    except ValueError:
+        raise BadParameter(f"The query has more than {MOST_PARAMETERS} parameters.") from None
     return parameters.merge(Parameters(), fields) if fields else Parameters()

@@ -54,6 +54,7 @@ class Service:
         bodies: bytes of the bodies that are not small.
         work: expected seconds of work by pictures that are not small.
         threads: turns at the threads.
+        scrapes: turns at summing up the metrics of all workers, which is all Python's own work.
         middling, large: pixels that are decoded and worked on in turns.
         requests: uvicorn's running tasks; empty where another server runs the app.
     """
@@ -67,6 +68,7 @@ class Service:
     bodies: Gate
     work: WorkGate
     threads: FairLimiter
+    scrapes: FairLimiter
     middling: FairLimiter
     large: FairLimiter
     started: float = field(default_factory=time.monotonic)
@@ -114,6 +116,10 @@ class Service:
             metrics.set_waiting("large", self._waiting)
             if not self.middling.taken and not self.large.taken:
                 asyncio.get_running_loop().run_in_executor(None, model.give_back)  # nobody waits for that
+
+    def thread_turns(self, request: Request) -> ThreadTurns:
+        """A request's turns at the threads, for work that takes little memory."""
+        return ThreadTurns(self.threads, request)
 
     def deadline(self) -> float:
         """When a request that has come now must be done, in the event loop's time."""

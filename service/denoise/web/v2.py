@@ -11,7 +11,6 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
-from starlette.concurrency import run_in_threadpool
 
 from denoise import __version__, metrics
 from denoise.errors import BadTensor, UnknownModel
@@ -23,7 +22,7 @@ from denoise.metrics import Stages
 from denoise.pictures import SMALL_PICTURE, Pixels
 from denoise.web import bodies, openapi, tensors
 from denoise.web.shortcut import header
-from denoise.web.state import SMALL_BODY, Service, while_connected
+from denoise.web.state import SMALL_BODY, Service, ThreadTurns, while_connected
 from denoise.web.tensors import Inference
 
 VERSION = "1"
@@ -86,8 +85,9 @@ async def index(request: Request) -> list[dict[str, str]]:
 @router.get("/v2/models/stats", summary="What all models have done")
 async def all_statistics(request: Request) -> dict[str, Any]:
     """Triton's statistics, summed over all worker processes; those of a model, for all."""
-    models = request.app.state.service.denoisers.values()
-    return {"model_stats": [await run_in_threadpool(_statistics, model) for model in models]}
+    service: Service = request.app.state.service
+    turns = ThreadTurns(service.scrapes, request)
+    return {"model_stats": [await turns.run(_statistics, model) for model in service.denoisers.values()]}
 
 
 @_of_model("", "A model's tensors")
@@ -133,7 +133,8 @@ async def config(request: Request, name: str) -> dict[str, Any]:
 @_of_model("/stats", "What a model has done")
 async def statistics(request: Request, name: str) -> dict[str, Any]:
     """Triton's statistics: requests, runs, and the time spent at each stage, since the start."""
-    return {"model_stats": [await run_in_threadpool(_statistics, _model(request, name))]}
+    turns = ThreadTurns(request.app.state.service.scrapes, request)
+    return {"model_stats": [await turns.run(_statistics, _model(request, name))]}
 
 
 @router.post("/v2/models/{name}/versions/{version}/infer", include_in_schema=False)
@@ -151,16 +152,16 @@ async def infer(request: Request, name: str) -> Response:
     size = bodies.announced(request, limit)
     with service.bodies.admit(limit if encoding else size if size > SMALL_BODY else 0):
         model = _model(request, name)
-        stages = Stages()
+        stages, turns = Stages(), service.thread_turns(request)
         body = await bodies.whole(request, limit)
         if encoding:
-            body = await run_in_threadpool(tensors.unpacked, body, encoding, limit)
+            body = await turns.run(tensors.unpacked, body, encoding, limit)
         told = header(request, JSON_LENGTH.lower().encode())
         most = service.settings.queue, service.settings.max_pixels
         if len(body) <= SMALL_BODY or (len(body) <= SMALL_TENSOR and told.isdigit() and int(told) <= SMALL_BODY):
             inference = tensors.parse(body, told, model, *most)
         else:
-            inference = await run_in_threadpool(tensors.parse, body, told, model, *most)
+            inference = await turns.run(tensors.parse, body, told, model, *most)
         cost = service.costs.of_picture(model, inference.pixels.size)
         with service.pictures.admit(), service.work.admit(cost):
             stages.end("decode")
@@ -168,7 +169,7 @@ async def infer(request: Request, name: str) -> Response:
             if len(body) <= SMALL_BODY or (len(body) <= SMALL_TENSOR and all(inference.outputs.values())):
                 content, length = tensors.compose(name, VERSION, inference, outputs)
             else:
-                content, length = await run_in_threadpool(tensors.compose, name, VERSION, inference, outputs)
+                content, length = await turns.run(tensors.compose, name, VERSION, inference, outputs)
     stages.end("encode")
     metrics.count_stages(model.name, stages.milliseconds.items())
     headers = {"Server-Timing": stages.header(), "X-Model": model.name, "X-Execution-Provider": model.provider}
