@@ -19,7 +19,7 @@ from denoise.errors import SetupError
 from denoise.logs import Form
 
 Device = Literal["auto", "cuda", "cpu"]
-MAX_PIXELS = 16_000_000  # of a picture, by default
+MAX_PIXELS = 16_000_000
 # pip lays the models beside this file; in a clone they lie at the top.
 INSTALLED = Path(__file__).resolve().parent / "models"
 

@@ -15,11 +15,13 @@ from denoise.web.bodies import JSON, ZIP
 from denoise.web.problems import Problem
 
 KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp"}
-OF_ONE = (JSON, "image/webp", "image/png")  # of equally welcome ones the last is taken
-OF_SEVERAL = (JSON, "image/webp", "image/png", ZIP)  # a kind of picture means a zip of them
+# Of kinds that are equally welcome the last is taken.
+OF_ONE = (JSON, "image/webp", "image/png")
+# Of several pictures a kind of picture means a zip of such.
+OF_SEVERAL = (JSON, "image/webp", "image/png", ZIP)
 # Parsing it takes quadratic time in its length, and no client of good will sends half as much.
 LONGEST_ACCEPT = 1000
-PROBLEMS = "problems.json"  # in a zip
+PROBLEMS_IN_ZIP = "problems.json"
 
 
 class Psnr(BaseModel):

@@ -37,14 +37,14 @@ def create_app(settings: Settings | None = None, *, short_way: bool = True) -> "
     settings = settings.model_copy(update={"threads": settings.threads or cpus()})
     app = App(
         _service(settings),
-        short_way=short_way and not tracing.wanted(),  # OpenTelemetry sees what goes through FastAPI alone
+        short_way=short_way and not tracing.wanted(),  # OpenTelemetry sees only what goes through FastAPI.
         title="Denoise",
         version=__version__,
         summary="Cleans noisy pictures of handwritten digits with autoencoders.",
-        docs_url=None,  # `pages` has the same page with scripts that are served from here
+        docs_url=None,  # The page in pages.py loads its scripts from here.
         redoc_url=None,
         openapi_tags=openapi.TAGS,
-        redirect_slashes=False,  # a body is rarely sent a second time
+        redirect_slashes=False,  # Few clients send a body a second time.
         telemetry=tracing.options(),
         exception_handlers=dict.fromkeys(problems.HANDLED, problems.respond),
     )
@@ -138,7 +138,7 @@ class App(FastAPI):
         except errors.SetupError as error:
             log.error("The models stay as they were. %s", error)  # noqa: TRY400  # the sentence says it all
             return
-        except Exception:  # a bug of ours: nobody awaits this task, so only the log can tell
+        except Exception:  # This is a bug of ours, and nobody awaits the task: only the log can tell.
             log.exception("The models stay as they were.")
             return
         metrics.set_models(_labels(service.denoisers), gone=before - _labels(service.denoisers))

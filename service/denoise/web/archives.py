@@ -14,17 +14,21 @@ from typing import NamedTuple
 
 from denoise.errors import BrokenBody, TooLarge, UnsupportedKind
 
-BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06")  # of an archive, and of an empty one
+# An archive begins with its first file, or, when it is empty, with its end.
+BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06")
 END, END_64 = b"PK\x05\x06", b"PK\x06\x07"
 END_BYTES, LONGEST_COMMENT = 22, 65_535
-LONGEST_ENTRY = 1024  # bytes of the directory that a file takes
-MOST_RATIO = 200  # of unpacked to packed, for files of more than PLAIN bytes: pictures are packed already
-PLAIN = 1024 * 1024
+LONGEST_ENTRY_BYTES = 1024
+# Pictures are packed already, so files of more than SMALL_FILE bytes do not unpack to more times their size.
+MOST_RATIO = 200
+SMALL_FILE = 1024 * 1024
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ARCHIVES = {".zip", ".jar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"}
-NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/]')  # by what file systems allow
+# Some file system or other does not allow these in a name.
+NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/]')
 LONGEST_NAME = 120
-READABLE = 0o644 << 16  # where unzip looks for permissions
+# Unzip looks for permissions in the upper half of the external attributes.
+READABLE = 0o644 << 16
 
 
 class File(NamedTuple):
@@ -57,7 +61,7 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
         UnsupportedKind: there is an archive in it.
     """
     _check_directory(content, most_files)
-    try:  # zipfile has no one kind of exception for damage
+    try:  # Damage raises exceptions of several kinds.
         archive = zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise BrokenBody(f"The zip cannot be read: {error}.") from None
@@ -75,7 +79,7 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
             raise BrokenBody(f"The zip has a file named '{info.filename[:100]}', which leads out of it.")
         if path.suffix.lower() in ARCHIVES:
             raise UnsupportedKind(f"The zip has an archive in it, '{info.filename[:100]}'; pictures alone are taken.")
-        if info.file_size > PLAIN and info.file_size > MOST_RATIO * info.compress_size:
+        if info.file_size > SMALL_FILE and info.file_size > MOST_RATIO * info.compress_size:
             ratio = info.file_size / max(1, info.compress_size)
             raise TooLarge(f"'{path.name[:100]}' unpacks to {ratio:,.0f} times its size, more than {MOST_RATIO}.")
     return [
@@ -87,7 +91,7 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
 def pack(contents: Iterable[tuple[str, bytes]]) -> bytes:
     """An archive of files by name; the same bytes for the same files."""
     target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:  # stored: pictures are packed already
+    with zipfile.ZipFile(target, "w") as archive:  # Pictures are packed already, so they are stored.
         for name, content in contents:
             info = zipfile.ZipInfo(name)
             info.external_attr = READABLE
@@ -120,9 +124,9 @@ def _check_directory(content: bytes, most_files: int) -> None:
     if END_64 in content[max(0, end - END_BYTES) : end]:
         raise BrokenBody("The zip is of the kind for more than 4 GB, which is not taken.")
     count, size = struct.unpack_from("<HI", content, end + 10)
-    if count > most_files and size > most_files * LONGEST_ENTRY:
+    if count > most_files and size > most_files * LONGEST_ENTRY_BYTES:
         raise TooLarge(f"The zip has {count:,} files; at most {most_files:,} are taken.")
-    if size > 2 * most_files * LONGEST_ENTRY:
+    if size > 2 * most_files * LONGEST_ENTRY_BYTES:
         raise TooLarge(f"The zip's directory has {size:,} bytes, more than {most_files:,} files need.")
 
 
@@ -137,7 +141,7 @@ def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], byt
         if info.flag_bits & 1 or info.compress_type not in METHODS:
             raise BrokenBody(f"'{info.filename[:100]}' is encrypted, or packed in a way that is not taken.")
         try:
-            return archive.read(info)  # no more than the size it tells, and proved by its checksum
+            return archive.read(info)  # It reads no more than the size that is declared, and checks the checksum.
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error) as error:
             raise BrokenBody(f"'{info.filename[:100]}' is damaged in the zip: {error}.") from None
 

@@ -16,9 +16,10 @@ from denoise.web.job import Job, Made
 from denoise.web.state import while_connected
 
 ARCHIVE = "pictures.zip"
-PICTURES_PER_TURN = 8  # are decoded before the event loop looks at other requests
+# So many pictures are decoded before the event loop looks at other requests.
+PICTURES_PER_TURN = 8
 
-Problem = dict[str, str | int]  # the fields of RFC 9457
+ProblemFields = dict[str, str | int]
 
 
 async def answer(job: Job, files: Sequence[File]) -> Response:
@@ -37,7 +38,7 @@ async def answer(job: Job, files: Sequence[File]) -> Response:
     if job.media_type == JSON:
         content = await turns.run(_as_json, files, results)
         return Response(content, media_type=JSON, headers=headers)
-    headers["Content-Disposition"] = f'attachment; filename="{ARCHIVE}"'  # browsers, and /docs, offer it as a file
+    headers["Content-Disposition"] = f'attachment; filename="{ARCHIVE}"'  # Browsers offer it as a file.
     content = await turns.run(_as_zip, job, files, results)
     return Response(content, media_type=ZIP, headers=headers)
 
@@ -55,7 +56,7 @@ def _measure(job: Job, files: Sequence[File]) -> list[int]:
     return pixels
 
 
-async def _run_all(job: Job, files: Sequence[File], pixels: Sequence[int]) -> list[Made | Problem]:
+async def _run_all(job: Job, files: Sequence[File], pixels: Sequence[int]) -> list[Made | ProblemFields]:
     """What became of each file, in their order."""
     running = []
     # No more large pictures are begun than there are threads, so that the first ones are done when it gets late.
@@ -66,14 +67,14 @@ async def _run_all(job: Job, files: Sequence[File], pixels: Sequence[int]) -> li
             if len(running) % PICTURES_PER_TURN == 0:
                 await asyncio.sleep(0)
         return await asyncio.gather(*running)
-    except BaseException:  # the caller has gone, or there is a bug: the others' work would be for nobody
+    except BaseException:  # The caller has gone, or there is a bug: the others' work would be for nobody.
         for one in running:
             one.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         raise
 
 
-async def _run(job: Job, file: File, pixels: int, large: asyncio.Semaphore) -> Made | Problem:
+async def _run(job: Job, file: File, pixels: int, large: asyncio.Semaphore) -> Made | ProblemFields:
     try:
         if (made := await job.run_small(file)) is not None:
             return made
@@ -85,20 +86,20 @@ async def _run(job: Job, file: File, pixels: int, large: asyncio.Semaphore) -> M
         return problems.problem(status, detail, job.request.scope["path"], job.request.state.request_id)
 
 
-def _as_json(files: Sequence[File], results: Sequence[Made | Problem]) -> bytes:
+def _as_json(files: Sequence[File], results: Sequence[Made | ProblemFields]) -> bytes:
     return to_json({"results": [_entry(file, result) for file, result in zip(files, results, strict=True)]})
 
 
-def _entry(file: File, result: Made | Problem) -> dict[str, object]:
+def _entry(file: File, result: Made | ProblemFields) -> dict[str, object]:
     if not isinstance(result, Made):
         return {"filename": file.name, "problem": result}
     return {"filename": file.name, **(result.answer.fields() if result.answer else {})}
 
 
-def _as_zip(job: Job, files: Sequence[File], results: Sequence[Made | Problem]) -> bytes:
+def _as_zip(job: Job, files: Sequence[File], results: Sequence[Made | ProblemFields]) -> bytes:
     names = archives.names([file.name for file in files], f".{answers.KINDS.get(job.media_type, 'png')}")
     members = [(name, result.image) for name, result in zip(names, results, strict=True) if isinstance(result, Made)]
     failed = [_entry(file, result) for file, result in zip(files, results, strict=True) if not isinstance(result, Made)]
     if failed:
-        members.append((answers.PROBLEMS, to_json(failed, indent=2)))
+        members.append((answers.PROBLEMS_IN_ZIP, to_json(failed, indent=2)))
     return archives.pack(members)

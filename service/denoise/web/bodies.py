@@ -30,7 +30,8 @@ ZIPS = (ZIP, "application/x-zip-compressed")
 LONGEST_CONTENT_TYPE = 1000
 CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "latin-1", "latin1", "iso-8859-1"}
 MOST_MARKS = 1000
-SMALL_JSON = 64 * 1024  # bytes: larger ones take a while
+# JSON of up to so many bytes is parsed sooner than handed to a thread.
+SMALL_JSON = 64 * 1024
 
 
 class JsonBody(BaseModel):
@@ -54,11 +55,17 @@ def announced(request: Request, limit: int) -> int:
 
 
 class Sent(NamedTuple):
-    """What was sent."""
+    """What a request's body holds.
 
-    files: Sequence[File]  # one, unless there are several
-    several: bool  # or a zip of one
-    size: int  # bytes that are held until all is done
+    Attributes:
+        files: the pictures.
+        several: whether they are answered together: a zip is, also with one file in it.
+        size: bytes that are held until all is answered.
+    """
+
+    files: Sequence[File]
+    several: bool
+    size: int
     parameters: Parameters
 
 
@@ -148,8 +155,6 @@ async def _uploaded(
     except MultiPartException as error:
         if "Too many files" in error.message:
             raise TooLarge(f"The form has too many files; at most {most_files:,} are taken.") from None
-        raise BrokenBody(f"The form cannot be read: {error}") from None
-    except UnicodeError as error:  # from a charset that decodes nothing
         raise BrokenBody(f"The form cannot be read: {error}") from None
     files = form.getlist("file")
     try:

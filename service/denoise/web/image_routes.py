@@ -41,7 +41,7 @@ async def reconstruct(request: Request, parameters: Annotated[Parameters, Query(
 async def _answer(request: Request, parameters: Parameters, task: Task) -> Response:
     """Reads what was sent, and has each picture go its way."""
     service: Service = request.app.state.service
-    service.pictures.check()  # the sooner a caller is refused, the less it costs those who are inside
+    service.pictures.check()  # The sooner a caller is refused, the less it costs those who are inside.
     settings = service.settings
     size = bodies.announced(request, settings.max_body_bytes)
     with service.bodies.admit(size if size > SMALL_BODY else 0) as held:

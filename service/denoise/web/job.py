@@ -22,24 +22,24 @@ from denoise.web.state import SMALL_BODY, Service
 
 
 class Made(NamedTuple):
-    """The answer to a picture."""
+    """The answer to a picture: its file, and its JSON form where that is wanted."""
 
     image: bytes
     inverted: bool
-    answer: Answer | None  # its JSON form, where that is wanted
+    answer: Answer | None
     stages: Stages
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be done with each picture of a request."""
+    """What is to be done with each picture of a request, until `deadline` by the event loop's clock."""
 
     request: Request
     service: Service
     model: Denoiser
     parameters: Parameters
     media_type: str
-    deadline: float  # by the event loop's clock
+    deadline: float
     among_others: bool = False
 
     async def run_small(self, file: File) -> Made | None:

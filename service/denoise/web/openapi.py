@@ -18,7 +18,8 @@ from denoise.web.problems import MEDIA_TYPE, Problem, problem
 from denoise.web.state import Service
 
 FOLDER = Path(__file__).parent / "static" / "examples"
-ANSWERS: dict[str, Any] = json.loads((FOLDER / "answers.json").read_text(encoding="utf-8"))  # by method and path
+# Answers in JSON by method and path, such as "GET /models".
+ANSWERS: dict[str, Any] = json.loads((FOLDER / "answers.json").read_text(encoding="utf-8"))
 REQUEST_ID = "0b96c3dd5ab54c8fa4aa72ec2cbfba5b"
 TAGS = [
     {"name": "images", "description": "Pictures in, pictures out."},
@@ -169,7 +170,7 @@ def describe(schema: dict[str, Any], service: Service) -> None:
                 "description": "a model's name",
             }
             if path.startswith("/v2"):
-                operation["responses"].pop("422", None)  # FastAPI's own, which never comes
+                operation["responses"].pop("422", None)  # FastAPI adds it, and it never comes.
         if service.settings.api_keys and method == "post":
             operation["security"] = [{"key": []}]
             kind, schema_of = (JSON, "Failure") if path.startswith("/v2") else (MEDIA_TYPE, "Problem")
@@ -181,7 +182,7 @@ def describe(schema: dict[str, Any], service: Service) -> None:
             operation["description"] += f"\n\n{PICTURES[path]}"
         _exemplify(path, method, operation)
     for task, default in service.defaults.items():
-        if default is None:  # nothing to choose from
+        if default is None:  # No model has that task.
             continue
         operation = schema["paths"][f"/{task}"]["post"]
         operation["requestBody"]["content"][JSON]["example"] = {"inputs": picture(), "parameters": {"model": default}}
@@ -207,10 +208,10 @@ def _exemplify(path: str, method: str, operation: dict[str, Any]) -> None:
     """An example for each answer that is no picture."""
     for status, response in operation["responses"].items():
         for kind, content in response.get("content", {}).items():
-            status_told = "404" if status == "4XX" else status
+            example_status = "404" if status == "4XX" else status
             if kind == MEDIA_TYPE:
-                content["example"] = problem(int(status_told), DETAILS[status_told], path, REQUEST_ID)
-            elif kind == JSON and status_told in TENSOR_DETAILS:
-                content["example"] = {"error": TENSOR_DETAILS[status_told]}
+                content["example"] = problem(int(example_status), DETAILS[example_status], path, REQUEST_ID)
+            elif kind == JSON and example_status in TENSOR_DETAILS:
+                content["example"] = {"error": TENSOR_DETAILS[example_status]}
             elif kind == JSON:
                 content["example"] = ANSWERS.get(f"{method.upper()} {path}")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter
 
-LONGEST_SHOWN = 100  # characters of a value that an error repeats
+LONGEST_SHOWN = 100
 
 
 def merge(parameters: Parameters, others: Mapping[str, Any]) -> Parameters:
@@ -26,6 +26,6 @@ def sentences(errors: Any) -> str:
 
 def _sentence(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"] if part != "query") or "The JSON"
-    value = error["input"]  # a structure may be megabytes long, and is not repeated
+    value = error["input"]  # A structure may be megabytes long, and is not repeated.
     sent = f"={str(value)[:LONGEST_SHOWN]}" if isinstance(value, str | int | float) else ""
     return f"{name}{sent}: {error['msg']}."

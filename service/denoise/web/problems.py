@@ -27,7 +27,8 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.Late: HTTPStatus.GATEWAY_TIMEOUT,
     MemoryError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-HUNG_UP = 499  # the caller has, as nginx has it: nobody reads this but the log
+# nginx logs this status for a caller who has hung up; nobody else reads it.
+HUNG_UP = 499
 RETRY_AFTER_S = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.TOO_MANY_REQUESTS: "1"}
 
 
@@ -54,7 +55,7 @@ async def respond(request: Request, error: Exception) -> Response:
             return _response(request, error.status_code, _starlettes_detail(request, error), dict(error.headers or {}))
         case ClientDisconnect():
             return Response(status_code=HUNG_UP)
-    # A bug of ours: the log has the trace, and the caller the id to ask by.
+    # This is a bug of ours: the log has the trace, and the caller the id to ask by.
     return _response(request, HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed on this request; its log says why.")
 
 
@@ -83,7 +84,7 @@ def _response(request: Request, status: int, detail: str, headers: dict[str, str
     given = headers or {}
     if status == HTTPStatus.UNAUTHORIZED:
         given = {"WWW-Authenticate": "Bearer", "Connection": "close", **given}
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # what follows on the connection is no request
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # What follows on the connection is no request.
         given = {"Connection": "close", **given}
     if status in RETRY_AFTER_S:
         given = {"Retry-After": RETRY_AFTER_S[HTTPStatus(status)], **given}
@@ -101,7 +102,7 @@ def answer(status: int, detail: str, path: str, request_id: str) -> tuple[dict[s
 def problem(status: int, detail: str, path: str, request_id: str) -> dict[str, str | int]:
     """The fields of a Problem."""
     return {
-        "type": "about:blank",  # the status says it all; the detail is for people
+        "type": "about:blank",  # The status says it all to programs; the detail is for people.
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": _sendable(detail),
@@ -111,4 +112,4 @@ def problem(status: int, detail: str, path: str, request_id: str) -> dict[str, s
 
 
 def _sendable(text: str) -> str:
-    return text.encode(errors="replace").decode()  # a caller's lone surrogates are no UTF-8
+    return text.encode(errors="replace").decode()  # A caller's lone surrogates are no UTF-8.

@@ -24,10 +24,14 @@ from denoise.settings import Settings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SMALL_BODY = 16 * 1024  # bytes: up to here a body may hold a picture that takes less time than handing it to a thread
-MIDDLING_PICTURE = 1_000_000  # pixels: up to here pictures do not wait for the memory of larger ones
-MIDDLING_PIXELS = 8 * MIDDLING_PICTURE  # of middling pictures that are in memory at a time
-LONG_WAIT_S = 0.1  # from there it pays to look whether the caller is still there
+# A body of up to so many bytes may hold a picture that takes less time than handing it to a thread.
+SMALL_BODY = 16 * 1024
+# Pictures of up to so many pixels do not wait for the memory of larger ones.
+MIDDLING_PICTURE = 1_000_000
+# So many pixels of middling pictures are in memory at a time.
+MIDDLING_PIXELS = 8 * MIDDLING_PICTURE
+# From such a wait on it pays to look whether the caller is still there.
+LONG_WAIT_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ class Service:
         finally:
             metrics.set_waiting("large", self._waiting)
             if not self.middling.taken and not self.large.taken:
-                asyncio.get_running_loop().run_in_executor(None, model.give_back)  # nobody waits for that
+                asyncio.get_running_loop().run_in_executor(None, model.give_back)  # Nobody waits for that.
 
     def thread_turns(self, request: Request) -> ThreadTurns:
         """A request's turns at the threads, for work that takes little memory."""
@@ -145,4 +149,4 @@ async def while_connected(request: Request, work: "Coroutine[Any, Any, T] | asyn
     finally:
         gone.cancel()
         running.cancel()
-        await asyncio.wait((running,))  # what runs in a thread ends before what it works on is given back
+        await asyncio.wait((running,))  # A thread ends its step before the memory that it works on is given back.

@@ -14,7 +14,8 @@ from denoise.web import tracing
 from denoise.web.state import Service
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-UNKNOWN_ROUTE = "other"  # one label for all paths that are none of ours: a label for each would have no end
+# All paths that are none of ours share one label: a label for each would have no end.
+UNKNOWN_ROUTE = "other"
 LOGGED = {"x-model": "model", "x-execution-provider": "provider", "server-timing": "stages"}
 
 log = logging.getLogger("denoise.requests")
@@ -30,7 +31,7 @@ def tag(service: Service, scope: Scope, send: Send) -> Send:
     start = time.perf_counter()
     name = scope["state"]["request_id"]
     tags = [(b"x-request-id", name.encode())]
-    if service.draining:  # the caller is to open its next connection to another process
+    if service.draining:  # The caller is to open its next connection to another process.
         tags.append((b"connection", b"close"))
 
     async def tagged(message: Message) -> None:

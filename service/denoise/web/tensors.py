@@ -27,8 +27,10 @@ MOST_IN_JSON = 1_000_000
 MOST_NAMES = 1000
 # Reading a number takes quadratic time in its digits.
 LONG_NUMBER = re.compile(rb"\d{101}")
-LONGEST_SIDE = 2**31  # of a shape; longer ones only make numbers that nobody can read
-WINDOW_BITS = {"gzip": 31, "deflate": 15}  # by zlib's manual; `deflate` has zlib's header, by RFC 9110
+# Longer sides would only make numbers that nobody can read.
+LONGEST_SIDE = 2**31
+# These are in zlib's manual; by RFC 9110 `deflate` has zlib's header.
+WINDOW_BITS = {"gzip": 31, "deflate": 15}
 
 
 Length = Annotated[int, Field(ge=0, le=LONGEST_SIDE)]
@@ -69,14 +71,19 @@ class _Inference(BaseModel):
 
 
 class Inference(NamedTuple):
-    """What is asked for."""
+    """What is asked for.
+
+    Attributes:
+        pixels: `[batch, height, width, 1]`, 0 … 1, light ink on black.
+        outputs: the names of those that are wanted, in order, and whether each is to be binary.
+    """
 
     id: str
-    pixels: Pixels  # [batch, height, width, 1], 0 … 1, light ink on black
-    outputs: dict[str, bool]  # wanted ones, in order, and whether each is to be binary
+    pixels: Pixels
+    outputs: dict[str, bool]
 
 
-def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
+def unpack(body: bytes, encoding: str, limit: int) -> bytes:
     """The body under a Content-Encoding, of at most `limit` bytes.
 
     Raises:
@@ -145,16 +152,17 @@ def compose(model: str, version: str, inference: Inference, tensors: Mapping[str
         else:
             output["data"] = values.ravel().tolist()
         outputs.append(output)
-    told = to_json({"model_name": model, "model_version": version, "id": inference.id, "outputs": outputs})
-    return b"".join([told, *parts]), len(told)
+    head = to_json({"model_name": model, "model_version": version, "id": inference.id, "outputs": outputs})
+    return b"".join([head, *parts]), len(head)
 
 
-def _length(told: str, whole: int) -> int:
-    if not told:
+def _length(declared: str, whole: int) -> int:
+    """How many bytes of the body are JSON."""
+    if not declared:
         return whole
-    if not (told.isascii() and told.isdigit()) or len(told) > len(str(whole)) or int(told) > whole:
-        raise BadTensor(f"Inference-Header-Content-Length is {told[:100]}, and the body has {whole:,} bytes.")
-    return int(told)
+    if not (declared.isascii() and declared.isdigit()) or len(declared) > len(str(whole)) or int(declared) > whole:
+        raise BadTensor(f"Inference-Header-Content-Length is {declared[:100]}, and the body has {whole:,} bytes.")
+    return int(declared)
 
 
 def _check_structure(content: bytes) -> None:
@@ -185,13 +193,13 @@ def _check_shape(shape: Sequence[int], model: Denoiser, most_pictures: int, most
 
 def _from_bytes(tensor: _Input, binary: memoryview) -> NDArray[Any]:
     kind = TYPES[tensor.datatype]
-    expected, told = math.prod(tensor.shape) * kind.itemsize, tensor.parameters.binary_data_size
-    if told is None:
+    expected, declared = math.prod(tensor.shape) * kind.itemsize, tensor.parameters.binary_data_size
+    if declared is None:
         raise BadTensor(f"`{IMAGE}` has neither `data` nor `parameters.binary_data_size`.")
-    if not expected == told == len(binary):
+    if not expected == declared == len(binary):
         raise BadTensor(
             f"`{IMAGE}` of shape {tensor.shape} and {tensor.datatype} takes {expected:,} bytes; "
-            f"binary_data_size is {told:,}, and {len(binary):,} bytes follow the JSON."
+            f"binary_data_size is {declared:,}, and {len(binary):,} bytes follow the JSON."
         )
     values: NDArray[Any] = np.frombuffer(binary, kind).reshape(tensor.shape)
     return values
@@ -207,7 +215,7 @@ def _from_json(tensor: _Input, binary: memoryview) -> NDArray[Any]:
     values = np.array(numbers, np.float64)
     if whole and (values.min() < 0 or values.max() > np.iinfo(np.uint8).max):
         raise BadTensor(f"The `data` of `{IMAGE}` are {values.min():g} … {values.max():g}; UINT8 is 0 … 255.")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is told
+    with np.errstate(over="ignore"):  # What is too large becomes infinite, and is refused.
         return values.astype(TYPES[tensor.datatype]).reshape(tensor.shape)
 
 
@@ -232,9 +240,9 @@ def _outputs(asked: _Inference, model: Denoiser, shape: Sequence[int]) -> dict[s
             raise BadTensor(f"{model.name} has no output '{output.name[:100]}'; there are: {', '.join(names)}.")
         if output.parameters.classification or output.parameters.shared_memory_region:
             raise BadTensor("Neither classification nor shared memory is offered here.")
-        told = output.parameters.binary_data
-        wanted[output.name] = standard if told is None else told
-    values = math.prod(shape) * list(wanted.values()).count(False)  # a code has fewer than its picture
+        binary = output.parameters.binary_data
+        wanted[output.name] = standard if binary is None else binary
+    values = math.prod(shape) * list(wanted.values()).count(False)  # A code has fewer than its picture.
     if values > MOST_IN_JSON:
         raise BadTensor(f"The outputs are up to {values:,} values; as JSON at most {MOST_IN_JSON:,} are given.")
     return wanted

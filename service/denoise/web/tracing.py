@@ -12,25 +12,26 @@ from opentelemetry import trace
 from starlette.types import Scope
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-UNTOLD = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")  # who asks these wants no trace
+# Probes and scrapes would only fill the traces.
+UNTRACED = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
 
 
 @cache
 def wanted() -> bool:
-    """Whether anybody is to be told."""
+    """Whether an endpoint for spans is set."""
     return any(os.environ.get(name) for name in ENDPOINTS)
 
 
 def options() -> dict[str, Any]:
     """FastAPI's `telemetry`: a span for each request, and nothing of what /metrics and the log tell already."""
-    os.environ.setdefault("OTEL_SERVICE_NAME", "denoise")  # else it would be that of an unknown service
-    return {"auto_configure": True, "metrics": False, "logs": False, "operation_spans": False, "exclude": _untold}
+    os.environ.setdefault("OTEL_SERVICE_NAME", "denoise")  # Otherwise OpenTelemetry names it "unknown_service".
+    return {"auto_configure": True, "metrics": False, "logs": False, "operation_spans": False, "exclude": _is_untraced}
 
 
-def _untold(scope: Scope) -> bool:
-    return scope["path"] in UNTOLD
+def _is_untraced(scope: Scope) -> bool:
+    return scope["path"] in UNTRACED
 
 
-def note(told: Mapping[str, object]) -> None:
+def note(line: Mapping[str, object]) -> None:
     """Adds to the span of the request that is being answered, under `denoise.`."""
-    trace.get_current_span().set_attributes({f"denoise.{name}": str(value) for name, value in told.items()})
+    trace.get_current_span().set_attributes({f"denoise.{name}": str(value) for name, value in line.items()})

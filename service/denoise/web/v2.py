@@ -28,8 +28,10 @@ from denoise.web.tensors import Inference
 VERSION = "1"
 PLATFORM = "onnx_onnxv1"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
-SMALL_TENSOR = 512 * 1024  # bytes: up to here raw ones are read, and written, sooner than handed to a thread
-JSON_LENGTH = "Inference-Header-Content-Length"  # of what stands before the tensors
+# Binary tensors of up to so many bytes are read and written sooner than handed to a thread.
+SMALL_TENSOR = 512 * 1024
+# This header says how many bytes of JSON stand before binary tensors.
+JSON_LENGTH = "Inference-Header-Content-Length"
 NANOSECONDS = 1_000_000_000
 STATISTICS = {"queue": "queue", "decode": "compute_input", "infer": "compute_infer", "encode": "compute_output"}
 UNAVAILABLE = 503
@@ -155,13 +157,15 @@ async def infer(request: Request, name: str) -> Response:
         stages, turns = Stages(), service.thread_turns(request)
         body = await bodies.whole(request, limit)
         if encoding:
-            body = await turns.run(tensors.unpacked, body, encoding, limit)
-        told = header(request, JSON_LENGTH.lower().encode())
+            body = await turns.run(tensors.unpack, body, encoding, limit)
+        json_length = header(request, JSON_LENGTH.lower().encode())
         most = service.settings.queue, service.settings.max_pixels
-        if len(body) <= SMALL_BODY or (len(body) <= SMALL_TENSOR and told.isdigit() and int(told) <= SMALL_BODY):
-            inference = tensors.parse(body, told, model, *most)
+        if len(body) <= SMALL_BODY or (
+            len(body) <= SMALL_TENSOR and json_length.isdigit() and int(json_length) <= SMALL_BODY
+        ):
+            inference = tensors.parse(body, json_length, model, *most)
         else:
-            inference = await turns.run(tensors.parse, body, told, model, *most)
+            inference = await turns.run(tensors.parse, body, json_length, model, *most)
         cost = service.costs.of_picture(model, inference.pixels.size)
         with service.pictures.admit(), service.work.admit(cost):
             stages.end("decode")
@@ -236,7 +240,7 @@ def _statistics(model: Denoiser) -> dict[str, Any]:
     return {
         "name": model.name,
         "version": VERSION,
-        "last_inference": 0,  # of many processes nobody knows which was the last
+        "last_inference": 0,  # Nobody knows which of many processes ran the last.
         "inference_count": done.pictures,
         "execution_count": done.runs,
         "inference_stats": {
