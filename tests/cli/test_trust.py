@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -210,6 +211,13 @@ def test_a_stream_is_read_to_the_limit(tmp_path: Path, monkeypatch: pytest.Monke
         pass
 
 
+def test_a_name_that_no_file_can_have_is_told(here: Here) -> None:
+    name = "a" * 300 + ".png"
+    for arguments in ((name,), ("in/7.png", "-o", name), ("in", "-o", name)):
+        status, said = here.run(*arguments)
+        assert (status, said) == (1, f"'{name}' cannot be used: File name too long.")
+
+
 def test_what_is_printed_moves_no_cursor(here: Here) -> None:
     for name in (f"a{ESCAPES}.png".encode(), b"b\n0 failed.\n.png", b"c\xff\x9b2J.png"):
         (Path("in") / os.fsdecode(name)).write_bytes(b"x")
@@ -257,3 +265,21 @@ def test_a_signal_amid_an_array_leaves_nothing(tmp_path: Path, number: signal.Si
     assert process.returncode == 128 + number
     assert said == "Stopped after 0 pictures; the same command goes on from there.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["digits.npy"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_silent_service_does_not_keep_the_command_from_ending() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [*COMMAND, "in/7.png", "-o", "out.png", "--url", url]
+        with subprocess.Popen(command, env=HERE, stderr=subprocess.PIPE, text=True) as process:
+            caller, _ = silent.accept()
+            assert caller.recv(10_000).startswith(b"GET /models ")
+            models = json.dumps({"models": [CARD]}).encode()
+            caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(models), models))
+            caller.recv(10)  # The picture is being sent; it gets no answer.
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=PATIENCE_S)
+            caller.close()
+    assert (process.returncode, said) == (143, "Stopped after 0 pictures; the same command goes on from there.\n")
+    assert [path.name for path in Path().iterdir()] == ["in"]

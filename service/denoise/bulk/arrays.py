@@ -6,13 +6,11 @@ at most 64 pictures; memory stays bounded however large the file is.
 
 import math
 import zipfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -26,6 +24,7 @@ from denoise.bulk.array_files import (
     pack,
     target_form,
 )
+from denoise.bulk.threads import map_in_threads
 from denoise.errors import BadTensor
 from denoise.inference import tiling
 from denoise.inference.denoiser import Restored
@@ -198,7 +197,11 @@ def _write_answers(array: str, pictures: Array, file: IO[bytes], work: Work, ans
             return answers(array, start, min(start + step, len(pictures)))
         return _clean_pictures(pictures[start : start + step], start, batch, work)
 
-    for answer in _map_in_order(clean_block, range(0, len(pictures), step), work.threads):
+    starts = range(0, len(pictures), step)
+    answers_in_order = (
+        map_in_threads(clean_block, starts, work.threads) if work.threads > 1 else map(clean_block, starts)
+    )
+    for answer in answers_in_order:
         file.write(answer.data)
         yield len(answer)
 
@@ -256,22 +259,3 @@ def _store(restored: Pixels, answer: Array) -> None:
         np.copyto(answer, np.rint(scaled, out=scaled), casting="unsafe")
     else:
         answer[...] = restored
-
-
-def _map_in_order(function: Callable[[int], Array], arguments: Iterable[int], threads: int) -> Iterator[Array]:
-    """What a function gives for each argument, in their order, at most twice as many ahead as there are threads."""
-    if threads == 1:
-        yield from map(function, arguments)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        running = deque[Any]()
-        try:
-            for argument in arguments:
-                running.append(pool.submit(function, argument))
-                if len(running) > 2 * threads:
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

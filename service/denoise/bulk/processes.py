@@ -10,15 +10,16 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import NamedTuple
 
 from denoise import cleaning
 from denoise.bulk.files import Item, read_picture
 from denoise.bulk.provenance import Maker, write_picture
+from denoise.bulk.threads import map_in_threads
 from denoise.cleaning import Parameters
 from denoise.errors import RequestError, SetupError
 from denoise.inference.denoiser import Denoiser
@@ -81,18 +82,19 @@ def clean_in_turn(items: Sequence[Item], clean: Cleaner, maker: Maker) -> Genera
 
 def clean_in_threads(items: Sequence[Item], clean: Cleaner, maker: Maker, threads: int) -> Generator[Outcome]:
     """Cleans files side by side, where `clean` has others do the work."""
-    with ThreadPoolExecutor(threads) as pool:
-        left = iter(items[ITEMS_PER_PROCESS * threads :])
-        running = deque(pool.submit(_clean_item, item, clean, maker) for item in items[: ITEMS_PER_PROCESS * threads])
-        try:
-            while running:
-                yield running.popleft().result()
-                for item in left:
-                    running.append(pool.submit(_clean_item, item, clean, maker))
-                    break
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    stopped = Event()
+
+    def clean_unless_stopped(content: bytes, kind: Kind) -> bytes:
+        answer = clean(content, kind)
+        if stopped.is_set():  # The process is about to end: a file that is begun now might never be whole.
+            raise RequestError("The work was stopped.")
+        return answer
+
+    outcomes = map_in_threads(lambda item: _clean_item(item, clean_unless_stopped, maker), items, threads)
+    try:
+        yield from outcomes
+    finally:
+        stopped.set()
 
 
 def _clean_item(item: Item, clean: Cleaner, maker: Maker) -> Outcome:

@@ -100,6 +100,11 @@ def errors_told() -> Iterator[None]:
         end(str(error), WRONG_USAGE)
     except RequestError as error:
         end(str(error), SOME_FAILED)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        name = f"'{error.filename}' cannot be used: " if error.filename else ""
+        end(f"{name}{error.strerror or error}.", SOME_FAILED)
     except KeyboardInterrupt as interrupt:
         raise SystemExit(_status_of(interrupt)) from None
     finally:
