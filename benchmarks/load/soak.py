@@ -30,8 +30,8 @@ KINDS = ("PNG", "PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MODES = ("L", "L", "RGB", "RGBA", "1", "P")
 ROUTES = ("/denoise", "/denoise?model=conv_dae", "/denoise?model=easy_dae", "/denoise?layout=strip", "/reconstruct")
 BROKEN_SHARE = 0.1
-# A 504 is allowed because damaged files that say they are large keep the pictures behind them waiting.
-ALLOWED = {200, 400, 413, 415, 422, 504}
+# Damaged files that say they are large count as long work: others are refused (429) or wait too long (504) behind them.
+ALLOWED = {200, 400, 413, 415, 422, 429, 504}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
