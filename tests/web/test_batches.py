@@ -146,6 +146,15 @@ def lying() -> bytes:
     return bytes(content)
 
 
+def shared(count: int) -> bytes:
+    """Its directory has the same file many times."""
+    content = zipped(("7.png", SEVEN), method=zipfile.ZIP_STORED)
+    start, end = content.rfind(b"PK\x01\x02"), content.rfind(b"PK\x05\x06")
+    entries = content[start:end] * count
+    numbers = struct.pack("<HHHHI", 0, 0, count, count, len(entries))
+    return content[:start] + entries + b"PK\x05\x06" + numbers + content[end + 16 :]
+
+
 @pytest.mark.parametrize(
     ("archive", "status", "sentence"),
     [
@@ -158,6 +167,7 @@ def lying() -> bytes:
         (zipped(("..\\..\\x.png", SEVEN)), 400, "leads out of it"),
         (zipped(("C:/x.png", SEVEN)), 400, "leads out of it"),
         (nested(), 415, "an archive in it"),
+        (shared(20), 400, "they share them"),
         (zipped(), 400, "no files"),
         (zipped(("folder/", b"")), 400, "no files"),
         (zipped((".\\", SEVEN)), 400, "no files"),

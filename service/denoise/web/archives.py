@@ -74,6 +74,9 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
     whole = sum(info.file_size for info in found)
     if whole > most_bytes:
         raise TooLarge(f"The zip has {whole:,} bytes when unpacked; at most {most_bytes:,} are taken.")
+    packed = sum(info.compress_size for info in found)
+    if packed > len(content):
+        raise BrokenBody(f"The zip's files take {packed:,} bytes, and it has {len(content):,}: they share them.")
     for info, path in found.items():
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise BrokenBody(f"The zip has a file named '{info.filename[:100]}', which leads out of it.")
