@@ -166,9 +166,9 @@ def test_what_was_interrupted_goes_on(
         time.sleep(0.01)
     family = psutil.Process(running.pid).children(recursive=True)
     open_to = {each.laddr.ip for one in family for each in listening(one)}
-    running.send_signal(signal.SIGINT)
+    running.send_signal(signal.SIGTERM)
     _, told = running.communicate(timeout=PATIENCE_S)
-    assert running.returncode == 130
+    assert running.returncode == 143
     assert open_to
     assert open_to <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert "the same command goes on from there" in told

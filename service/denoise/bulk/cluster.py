@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import signal
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -138,7 +139,9 @@ def _cluster(job: Job) -> Generator[None]:
     joined_before = ray.is_initialized()
     try:
         if not joined_before:
+            handler = signal.getsignal(signal.SIGTERM)
             ray.init(job.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+            signal.signal(signal.SIGTERM, handler)  # Ray has put one there that aborts the process.
     except (RayError, OSError, ValueError, RuntimeError) as error:
         raise SetupError(f"The Ray cluster cannot be joined or started: {error}") from None
     context = ray.data.DataContext.get_current()
