@@ -24,14 +24,14 @@ from denoise.errors import BadTensor, BrokenBody, TooLarge
 Array = NDArray[Any]
 Form = Literal["npy", "npz", "idx"]
 
-NPY, ZIP, GZIP, IDX = b"\x93NUMPY", b"PK", b"\x1f\x8b", b"\x00\x00"  # the bytes that files of each form begin with
+NPY, ZIP, GZIP, IDX = b"\x93NUMPY", b"PK", b"\x1f\x8b", b"\x00\x00"  # Files of each form begin so.
 IDX_TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype("u1"), 0x0D: np.dtype(">f4"), 0x0E: np.dtype(">f8")}
 MAPPED_BYTES = 256 * 1024  # An .npy that is larger is mapped into memory: no page of it is read before its turn.
 GZIP_LEVEL = 6
 START_BYTES = 8  # A file's first bytes tell what it is.
 UNPACKED_BYTES = 1024 * 1024 * 1024  # What is packed, or comes in a stream, is held in memory.
 UNKNOWN = "It is no array of a known form; .npy, .npz and IDX of bytes or floats are."
-ONLY = "arr_0"  # the name that numpy gives an array without one
+ONLY = "arr_0"  # numpy gives this name to an array without one.
 
 
 class ArrayFile(NamedTuple):

@@ -27,11 +27,9 @@ from denoise.bulk.array_files import (
 from denoise.bulk.threads import map_in_threads
 from denoise.errors import BadTensor
 from denoise.inference import tiling
-from denoise.inference.denoiser import Restored
+from denoise.inference.tiling import Model
 from denoise.pictures import MULTIPLE, RANGE_SLACK, Pixels, noise
 
-Run = Callable[[Pixels], Restored]
-"""A model: `[batch, height, width, 1]`, light ink on black, 0 … 1, to its answer."""
 Answers = Callable[[str, int, int], Array]
 """An array's name and the numbers of its pictures, from the first to the one behind the last, to their answer."""
 
@@ -54,7 +52,7 @@ class Work:
         noise, seed: as the routes have them.
     """
 
-    run: Run
+    run: Model
     size: tuple[int, int] | None
     threads: int = 1
     inverted: bool = False

@@ -28,7 +28,7 @@ from denoise.bulk.arrays import ArrayPart
 from denoise.bulk.files import Failure, Item, explain, write_whole
 from denoise.bulk.pieces import Job, Outcome, PartedFile, Piece
 from denoise.bulk.plan import Plan
-from denoise.bulk.processes import Engine, clean_file, cleaner
+from denoise.bulk.processes import PROCESSES_ON_A_GPU, Engine, clean_file, cleaner
 from denoise.bulk.tables import RowRange
 from denoise.errors import RequestError, SetupError
 from denoise.inference.denoiser import CUDA, Denoiser
@@ -36,7 +36,6 @@ from denoise.inference.denoiser import CUDA, Denoiser
 PICTURES_PER_PIECE = 64
 RETRIES = 3  # After so many, the pictures of a piece whose process or machine dies are tried one by one.
 STORE_BYTES = 200 * 1024 * 1024  # Ray moves numbers and outcomes here, which is little.
-PROCESSES_ON_A_GPU = 4
 DIED = "Every process that worked on it died."
 
 

@@ -13,7 +13,9 @@ from uuid import uuid4
 from denoise.errors import BadParameter, TooLarge, UnsupportedKind
 from denoise.pictures.images import Kind
 
-PICTURE = re.compile(r"\.(bmp|dib|gif|jfif|jpe|jpe?g|p[bgpn]m|png|tiff?|webp)$", re.IGNORECASE)  # what images.py reads
+PICTURE = re.compile(
+    r"\.(bmp|dib|gif|jfif|jpe|jpe?g|p[bgpn]m|png|tiff?|webp)$", re.IGNORECASE
+)  # images.py reads these.
 ARRAY = re.compile(r"\.np[yz]$|\.npy\.gz$|[.-]idx[34]?(-ubyte)?(\.gz)?$", re.IGNORECASE)  # MNIST's labels are idx1.
 TABLE = re.compile(r"\.parquet$", re.IGNORECASE)
 NO_FILE = "It is no regular file; `-` reads from standard input."

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from denoise import cleaning
 from denoise.bulk.files import Item, read_picture
 from denoise.bulk.provenance import Maker, write_picture
-from denoise.bulk.threads import map_in_threads
+from denoise.bulk.threads import END_SECONDS, map_in_threads
 from denoise.cleaning import Parameters
 from denoise.errors import RequestError, SetupError
 from denoise.inference.denoiser import Denoiser
@@ -28,11 +28,11 @@ from denoise.settings import MAX_PIXELS
 
 ITEMS_PER_PROCESS = 2  # It works on one and has the next, so that it never waits for it.
 WORTH_A_PROCESS = 8  # Starting a process pays for this many pictures.
-END_SECONDS = 5.0  # A process that does not end by itself in this time is killed.
+PROCESSES_ON_A_GPU = 4  # Each keeps its own copy of CUDA's state there.
 
 Cleaner = Callable[[bytes, Kind], bytes]
 """A picture's bytes, and the kind of the answer, to the answer's bytes. Raises RequestError."""
-Outcome = tuple[Item, str | None]
+ItemOutcome = tuple[Item, str | None]
 """A file, and what kept it from being cleaned, in a sentence; None when all is well."""
 
 
@@ -75,12 +75,12 @@ def clean_file(item: Item, clean: Cleaner, maker: Maker) -> str | None:
     return None
 
 
-def clean_in_turn(items: Sequence[Item], clean: Cleaner, maker: Maker) -> Generator[Outcome]:
+def clean_in_turn(items: Sequence[Item], clean: Cleaner, maker: Maker) -> Generator[ItemOutcome]:
     """Cleans one file after the other."""
     return (_clean_item(item, clean, maker) for item in items)
 
 
-def clean_in_threads(items: Sequence[Item], clean: Cleaner, maker: Maker, threads: int) -> Generator[Outcome]:
+def clean_in_threads(items: Sequence[Item], clean: Cleaner, maker: Maker, threads: int) -> Generator[ItemOutcome]:
     """Cleans files side by side, where `clean` has others do the work."""
     stopped = Event()
 
@@ -97,11 +97,11 @@ def clean_in_threads(items: Sequence[Item], clean: Cleaner, maker: Maker, thread
         stopped.set()
 
 
-def _clean_item(item: Item, clean: Cleaner, maker: Maker) -> Outcome:
+def _clean_item(item: Item, clean: Cleaner, maker: Maker) -> ItemOutcome:
     return item, clean_file(item, clean, maker)
 
 
-def clean_in_processes(items: Sequence[Item], engine: Engine, count: int) -> Generator[Outcome]:
+def clean_in_processes(items: Sequence[Item], engine: Engine, count: int) -> Generator[ItemOutcome]:
     """Cleans files in no order, in `count` processes. One that dies costs the picture it had, and is replaced.
 
     Raises SetupError when none can be started.
@@ -134,7 +134,7 @@ def clean_in_processes(items: Sequence[Item], engine: Engine, count: int) -> Gen
 
 def _replace(
     dead: "CleaningProcess", processes: "list[CleaningProcess]", left: deque[Item], engine: Engine
-) -> Generator[Outcome]:
+) -> Generator[ItemOutcome]:
     """Gives the work of a process that died to others, and tells which picture it died of."""
     if dead.ready:
         item, *unseen = dead.items
@@ -181,7 +181,7 @@ class CleaningProcess:
         with contextlib.suppress(OSError):  # It has died: receive() says so.
             self.pipe.send(item)
 
-    def receive(self) -> Outcome | None:
+    def receive(self) -> ItemOutcome | None:
         """What has become of a picture; None when it only says that it is ready, or has died.
 
         Raises SetupError when it could not get ready.

@@ -20,9 +20,8 @@ from denoise.bulk.files import Failure, Item, is_array, read_picture, write_whol
 from denoise.bulk.plan import Plan
 from denoise.cleaning import Parameters
 from denoise.errors import RequestError
-from denoise.pictures.images import Kind
+from denoise.pictures.images import PNG, Kind
 
-PNG = b"\x89PNG\r\n\x1a\n"
 PNG_HEADER_BYTES = 33  # The signature and the chunk IHDR; a chunk of text may follow at once.
 CHUNK_HEAD, CHUNK_SUM = struct.Struct(">I4s"), struct.Struct(">I")
 KEYWORD = b"denoise\0"

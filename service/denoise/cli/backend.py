@@ -4,16 +4,16 @@ from typing import NamedTuple
 
 from denoise import machine
 from denoise.bulk import arrays
-from denoise.bulk.processes import Cleaner, Engine, cleaner
+from denoise.bulk.processes import PROCESSES_ON_A_GPU, Cleaner, Engine, cleaner
 from denoise.bulk.provenance import Maker
 from denoise.cleaning import Parameters
 from denoise.cli.client import Client
 from denoise.errors import UnknownModel
 from denoise.inference import denoiser
 from denoise.inference.denoiser import CUDA
+from denoise.inference.tiling import Model
 from denoise.settings import Settings
 
-PROCESSES_ON_A_GPU = 4  # Each keeps its own copy of CUDA's state there.
 REQUESTS_AT_A_TIME = 8  # A service may be asked for more than there are CPUs here: waiting costs nothing.
 
 
@@ -73,5 +73,5 @@ def remote(url: str, key: str | None, parameters: Parameters, jobs: int | None) 
     )
 
 
-def _array_work(run: arrays.Run, size: tuple[int, int] | None, parameters: Parameters, jobs: int) -> arrays.Work:
+def _array_work(run: Model, size: tuple[int, int] | None, parameters: Parameters, jobs: int) -> arrays.Work:
     return arrays.Work(run, size, jobs, parameters.invert == "true", parameters.noise, parameters.seed)

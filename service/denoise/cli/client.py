@@ -15,16 +15,16 @@ from pydantic import BaseModel, Field, ValidationError
 from urllib3.exceptions import HTTPError
 
 from denoise import __version__
+from denoise.bulk.files import PICTURE_BYTES
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, RequestError
 from denoise.inference.denoiser import Restored
 from denoise.pictures import Pixels
-from denoise.pictures.images import Kind
+from denoise.pictures.images import PNG, Kind
 
 TIMEOUT_SECONDS = 300.0  # A large picture takes a while.
 MOST_TRIES = 10  # A request that is refused for being one too many is made again.
 USUAL_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
-PICTURE_BYTES = 256 * 1024 * 1024
 CARDS_BYTES = 1024 * 1024
 JSON_BYTES = 64 * 1024  # The JSON before a tensor, or an error.
 CONNECTIONS = 64
@@ -32,16 +32,16 @@ LONGEST_NAME = 255
 OK, BUSY, ERRORS = 200, (429, 503), 400
 OCTETS = "application/octet-stream"
 JSON_LENGTH = "Inference-Header-Content-Length"
-PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"IEND\xae\x42\x60\x82"
+PNG_START, PNG_END = PNG + b"\0\0\0\rIHDR", b"IEND\xae\x42\x60\x82"
 RIFF_HEAD_BYTES = 8  # The length that a WebP tells is of what follows them.
-RANGE_SLACK = 0.1  # What a model makes of a picture may leave 0 … 1 by this much.
+OVERSHOOT = 0.1  # What a model makes of a picture may leave 0 … 1 by this much.
 
 
 class Unanswered(RequestError):
     """The service does not answer, or not as one should."""
 
 
-class Tensor(BaseModel):
+class InputCard(BaseModel):
     """A model's input, as its card tells it."""
 
     shape: list[int | str]
@@ -56,13 +56,13 @@ class Card(BaseModel):
     default: bool
     sha256: str = Field("", max_length=LONGEST_NAME)
     scores: dict[str, float]
-    inputs: list[Tensor]
+    inputs: list[InputCard]
 
     @property
     def size(self) -> tuple[int, int] | None:
         """Height and width of the pictures it takes; None when it takes any."""
         match self.inputs:
-            case [Tensor(shape=[_, int(height), int(width), _])]:
+            case [InputCard(shape=[_, int(height), int(width), _])]:
                 return height, width
         return None
 
@@ -137,7 +137,7 @@ class Client:
         if answer.kind != OCTETS or length != str(len(answer.content) - len(values)):
             raise Unanswered(f"{self.url} answers, and not with the tensor that it was asked for.")
         restored: Pixels = np.frombuffer(answer.content, "<f4", offset=int(length)).reshape(pixels.shape)
-        if not (restored.size == 0 or (restored.min() >= -RANGE_SLACK and restored.max() <= 1 + RANGE_SLACK)):
+        if not (restored.size == 0 or (restored.min() >= -OVERSHOOT and restored.max() <= 1 + OVERSHOOT)):
             raise Unanswered(f"{self.url} answers with values from {restored.min():g} to {restored.max():g}.")
         return Restored(restored, None)
 

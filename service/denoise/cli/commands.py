@@ -13,7 +13,7 @@ from denoise.cleaning import Parameters
 from denoise.cli import backend, options, runs, streams
 from denoise.cli.client import Client
 from denoise.cli.options import read_settings
-from denoise.cli.report import SOME_FAILED, WRONG_USAGE, Run, end, errors_told, printable, say
+from denoise.cli.report import SOME_FAILED, WRONG_USAGE, Tally, end, errors_told, printable, say
 from denoise.errors import SetupError
 from denoise.inference import denoiser
 
@@ -104,7 +104,7 @@ def clean(
             raise typer.Exit(runs.nothing_left(plan))
         there = start()
         plan = sort_out(plan, there.maker, overwrite=overwrite)
-        raise typer.Exit(runs.carry_out(plan, lambda run: runs.clean_files(plan, there, run)))
+        raise typer.Exit(runs.carry_out(plan, lambda tally: runs.clean_files(plan, there, tally)))
 
 
 @commands.command()
@@ -188,11 +188,11 @@ def bulk(
         plan = sort_out(plan, maker, overwrite=overwrite)
         job = pieces.Job(here.engine._replace(maker=maker), here.work, address, jobs, overwrite)
 
-        def work(run: Run) -> None:
-            with closing(cluster.clean(plan, job, run.expect)) as outcomes:
+        def work(tally: Tally) -> None:
+            with closing(cluster.clean(plan, job, tally.expect)) as outcomes:
                 for outcome in outcomes:
-                    run.show(outcome.cleaned)
-                    run.count(*outcome)
+                    tally.show(outcome.cleaned)
+                    tally.count(*outcome)
 
         raise typer.Exit(runs.carry_out(plan, work))
 

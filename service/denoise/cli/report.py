@@ -25,8 +25,8 @@ class Stopped(KeyboardInterrupt):
     """A signal other than Ctrl-C's asks the process to end."""
 
 
-class Run:
-    """A run over many files: it counts what has become of them, and shows it on a terminal while it is entered."""
+class Tally:
+    """What has become of the files of a plan, counted, and shown on a terminal while this is entered."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

@@ -6,24 +6,24 @@ from contextlib import closing
 from denoise.bulk import arrays, processes
 from denoise.bulk.files import Failure, Item, explain
 from denoise.bulk.plan import Plan
-from denoise.bulk.processes import WORTH_A_PROCESS, Outcome
+from denoise.bulk.processes import WORTH_A_PROCESS, ItemOutcome
 from denoise.bulk.provenance import write_many
 from denoise.cli.backend import Backend
-from denoise.cli.report import Run, print_summary
+from denoise.cli.report import Tally, print_summary
 from denoise.errors import RequestError
 
 
-def carry_out(plan: Plan, work: Callable[[Run], None]) -> int:
+def carry_out(plan: Plan, work: Callable[[Tally], None]) -> int:
     """Has `work` do what is planned, and sums it up, also when it is interrupted. The exit status."""
     if not has_work(plan):
         return nothing_left(plan)
-    run = Run(plan)
+    tally = Tally(plan)
     try:
-        with run:
-            work(run)
+        with tally:
+            work(tally)
     except KeyboardInterrupt as interrupt:
-        return run.summarize(interrupt)
-    return run.summarize()
+        return tally.summarize(interrupt)
+    return tally.summarize()
 
 
 def has_work(plan: Plan) -> bool:
@@ -36,20 +36,20 @@ def nothing_left(plan: Plan) -> int:
     return print_summary(plan, [], "Nothing was left to do" if plan.done else "")
 
 
-def clean_files(plan: Plan, backend: Backend, run: Run) -> None:
+def clean_files(plan: Plan, backend: Backend, tally: Tally) -> None:
     """Cleans what is planned, pictures first."""
     with closing(_clean_pictures(plan.pictures, backend)) as outcomes:
         for item, why in outcomes:
-            run.show(1)
+            tally.show(1)
             if why is None:
-                run.count(1)
+                tally.count(1)
             else:
-                run.count(0, [Failure(str(item.source), why)])
+                tally.count(0, [Failure(str(item.source), why)])
     for item in plan.arrays:
-        _clean_array(item, backend, run)
+        _clean_array(item, backend, tally)
 
 
-def _clean_pictures(items: Sequence[Item], backend: Backend) -> Generator[Outcome]:
+def _clean_pictures(items: Sequence[Item], backend: Backend) -> Generator[ItemOutcome]:
     """Cleans pictures as many at a time as pays."""
     side_by_side = min(backend.jobs, len(items) // WORTH_A_PROCESS)
     if backend.engine and side_by_side > 1:
@@ -59,15 +59,15 @@ def _clean_pictures(items: Sequence[Item], backend: Backend) -> Generator[Outcom
     return processes.clean_in_turn(items, backend.clean, backend.maker)
 
 
-def _clean_array(item: Item, backend: Backend, run: Run) -> None:
+def _clean_array(item: Item, backend: Backend, tally: Tally) -> None:
     """Cleans a file of an array, and counts its pictures once all of them are in the answer."""
     cleaned = 0
     try:
         with write_many(item, backend.maker.label_many(item)) as file:
-            for count in arrays.clean(item.source, file, item.target.name, backend.work, run.expect):
-                run.show(count)
+            for count in arrays.clean(item.source, file, item.target.name, backend.work, tally.expect):
+                tally.show(count)
                 cleaned += count
     except (RequestError, OSError, MemoryError) as error:
-        run.count(0, [Failure(str(item.source), explain(error, item))])
+        tally.count(0, [Failure(str(item.source), explain(error, item))])
     else:
-        run.count(cleaned)
+        tally.count(cleaned)
