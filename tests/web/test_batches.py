@@ -230,6 +230,15 @@ def test_pictures_of_too_many_pixels_together_are_refused_before_any_is_worked_o
         assert "more than 1,568 pixels together" in refused.json()["detail"]
 
 
+def test_a_small_zip_of_many_blank_pages_is_refused(tiny_models: Path) -> None:
+    page = io.BytesIO()
+    Image.new("1", (1500, 1500), 1).save(page, "TIFF", compression="group4")
+    with TestClient(create_app(Settings(models=tiny_models, max_pixels=4_000_000))) as client:
+        refused = client.post("/denoise", content=zipped(*((f"{n}.tif", page.getvalue()) for n in range(60))))
+    assert refused.status_code == 413
+    assert "pixels together" in refused.json()["detail"]
+
+
 def test_bombs_leave_the_memory_as_it_was() -> None:
     server = Server(DENOISE_WORKERS="1", DENOISE_DRAIN_SECONDS="0")
     url, process = f"{server.url()}/denoise", psutil.Process(server.process.pid)

@@ -16,20 +16,22 @@ from denoise.web.job import Job, Made
 from denoise.web.state import while_connected
 
 ARCHIVE = "pictures.zip"
+# A zip may pack the same blank page many times into next to nothing: each byte of a body is good for so many pixels.
+PIXELS_PER_BYTE = 1000
 # So many pictures are decoded before the event loop looks at other requests.
 PICTURES_PER_TURN = 8
 
 ProblemFields = dict[str, str | int]
 
 
-async def answer(job: Job, files: Sequence[File]) -> Response:
+async def answer(job: Job, files: Sequence[File], size: int) -> Response:
     """The answer to all files in their order: a zip, or JSON. One that fails is told as a problem among the others.
 
-    Raises TooLarge when the pictures have more pixels together than a request may have.
+    Raises TooLarge when the pictures have more pixels together than a request may have whose body has `size` bytes.
     """
     started = time.perf_counter()
     turns = job.service.thread_turns(job.request)
-    pixels = await turns.run(_measure, job, files)
+    pixels = await turns.run(_measure, job, files, size)
     with job.service.work.admit(job.expect(pixels)):
         results = await while_connected(job.request, _run_all(job, files, pixels))
     failed = sum(not isinstance(result, Made) for result in results)
@@ -43,16 +45,18 @@ async def answer(job: Job, files: Sequence[File]) -> Response:
     return Response(content, media_type=ZIP, headers=headers)
 
 
-def _measure(job: Job, files: Sequence[File]) -> list[int]:
+def _measure(job: Job, files: Sequence[File], size: int) -> list[int]:
     """How many pixels each file declares; 0 where it cannot be read, which is told when its turn comes."""
-    pixels, most = [], job.service.settings.max_request_pixels
+    settings = job.service.settings
+    pixels: list[int] = []
+    most = min(settings.max_request_pixels, settings.max_pixels + PIXELS_PER_BYTE * size)
     for file in files:
         try:
             pixels.append(job.measure(file))
         except RequestError:
             pixels.append(0)
         if sum(pixels) > most:
-            raise TooLarge(f"The pictures have more than {most:,} pixels together; at most so many are taken.")
+            raise TooLarge(f"The pictures have more than {most:,} pixels together; {size:,} bytes may have so many.")
     return pixels
 
 

@@ -51,7 +51,7 @@ async def _answer(request: Request, parameters: Parameters, task: Task) -> Respo
         with service.pictures.admit(len(sent.files)):
             media_type = answers.accepted(request, answers.OF_SEVERAL if sent.several else answers.OF_ONE)
             job = Job(request, service, model, sent.parameters, media_type, service.deadline(), sent.several)
-            return await (batch.answer(job, sent.files) if sent.several else _answer_one(job, sent.files[0]))
+            return await (batch.answer(job, sent.files, sent.size) if sent.several else _answer_one(job, sent.files[0]))
 
 
 async def _answer_one(job: Job, file: File) -> Response:
