@@ -178,3 +178,18 @@ def test_values_that_are_no_numbers_are_refused() -> None:
 def test_what_is_encoded_decodes_to_the_same(kind: images.Kind, shape: tuple[int, int]) -> None:
     pixels = np.linspace(0, 1, shape[0] * shape[1], dtype=np.float32).reshape(shape)
     assert np.abs(images.decode(images.encode(pixels, kind), LIMIT) - pixels).max() < 0.5 / 255
+
+
+def test_a_film_behind_a_photograph_is_passed_over() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((40, 40), 200, np.uint8)).save(file, "JPEG", progressive=True)
+    film = b"\xff\xda" * 300 + b"\xff\xd8" * 300
+    assert images.decode(file.getvalue() + film, 1600).shape == (40, 40)
+
+
+def test_the_scans_of_a_photograph_are_counted_to_its_end() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((40, 40), 200, np.uint8)).save(file, "JPEG", progressive=True)
+    head, _, scan = file.getvalue().rpartition(b"\xff\xda")
+    with pytest.raises(BrokenBody, match="scans; at most 200 are taken"):
+        images.decode(head + b"".join([b"\xff\xda", scan[:-2]] * 220) + scan[-2:], 1600)

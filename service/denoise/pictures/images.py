@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import struct
 import warnings
 import zlib
@@ -36,7 +37,11 @@ OVERSHOOT = 1.1
 PNG = b"\x89PNG\r\n\x1a\n"
 PLAIN_START, PLAIN_KIND, PLAIN_END = PNG + b"\0\0\0\rIHDR", b"\x08\0\0\0\0", b"\0\0\0\0IEND"
 # Progressive JPEGs have about ten scans.
-JPEG, JPEG_SCAN, MOST_SCANS = b"\xff\xd8", b"\xff\xda", 200
+JPEG, JPEG_SCAN, JPEG_END, MOST_SCANS = b"\xff\xd8", b"\xda", b"\xd9", 200
+# Within a scan, 0xFF is followed by a zero or by one of eight restart markers, or a marker stands there.
+JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
+# These markers have no length and no content.
+JPEG_BARE = (b"\x01", b"\xd8")
 PLAIN_PNM, MOST_COMMENTS = (b"P1", b"P2", b"P3"), 1000
 TIFF_TAG_BITS, TIFF_TAG_TILE_WIDTH, TIFF_TAG_TILE_HEIGHT = 258, 322, 323
 TIFF_TAGS_OF_OFFSETS, TIFF_TAGS_OF_LENGTHS = (273, 324), (279, 325)
@@ -140,8 +145,16 @@ def _refuse_slow(content: bytes) -> None:
 
 
 def _count_scans(content: bytes) -> int:
-    """How many times decoding goes over all pixels."""
-    return content.count(JPEG_SCAN) if content.startswith(JPEG) else 1
+    """How often a JPEG (ISO/IEC 10918-1, annex B) goes over its pixels; phones put a film behind a photograph's end."""
+    at, scans = len(JPEG), 0
+    while content.startswith(JPEG) and scans <= MOST_SCANS and (found := JPEG_MARKER.search(content, at)):
+        marker, at = found[1], found.end()
+        if marker == JPEG_END:
+            break
+        scans += marker == JPEG_SCAN
+        if marker not in JPEG_BARE:
+            at += int.from_bytes(content[at : at + 2])
+    return max(1, scans)
 
 
 def _refuse_shared(image: Image.Image, size: int) -> None:
