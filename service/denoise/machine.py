@@ -51,14 +51,14 @@ def return_memory_early() -> None:
 
     By default each of the threads that large pictures are worked on in may keep what the largest one took.
     """
-    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # Another C library has no mallopt.
         for option, value in MALLOC_OPTIONS.items():
             ctypes.CDLL(None).mallopt(option, value)
 
 
 def allow_files(wanted: int) -> int:
     """Has the system allow this process as many open files, and gives how many it allows: at most `wanted`."""
-    if sys.platform == "win32":  # which has no such limit
+    if sys.platform == "win32":  # Windows has no such limit.
         return wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
