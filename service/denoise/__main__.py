@@ -1,4 +1,4 @@
-"""`python -m denoise`: the same as `denoise`, but told nothing it serves."""
+"""`python -m denoise`: the same as `denoise`; without arguments it serves."""
 
 import sys
 

@@ -1,5 +1,7 @@
 """The straight line of one picture: prepare, run, finish. Web, bulk, the command line and Python all go along it.
 
+Arrays and tensors do not: they go to a model as they are.
+
 *prepare*: the file's bytes are decoded, noise is laid over where it is wanted, the polarity and the scale are found.
 *run*: the model cleans what it is shown, whole or in tiles. The web gathers small pictures for this step into batches.
 *finish*: the answer goes back to its place, size and polarity in the picture.
@@ -153,12 +155,12 @@ def _check_inked(prepared: Prepared, size: int) -> None:
 
 def start(model: Denoiser, prepared: Prepared) -> TiledRun:
     """The run of a model over a picture, for callers who let others have a turn between its pieces."""
-    return TiledRun(model, prepared.seen, any_size=model.size is None)
+    return TiledRun(model, prepared.seen, skip_blank=model.size is None)
 
 
 def run(model: Denoiser, prepared: Prepared) -> tuple[Pixels, Pixels | None]:
     """What a model makes of a picture, `[height, width]`, and its hidden code where it has one."""
-    return tiling.run(model, prepared.seen, any_size=model.size is None)
+    return tiling.run(model, prepared.seen, skip_blank=model.size is None)
 
 
 def finish(prepared: Prepared, answer: Pixels, code: Pixels | None, parameters: Parameters) -> Cleaned:

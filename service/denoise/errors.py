@@ -46,8 +46,8 @@ class Unauthorized(RequestError):
 
 
 class Busy(RequestError):
-    """As many pictures are being worked on as may be."""
+    """As many pictures, bytes or seconds of work are inside as may be."""
 
 
 class Late(RequestError):
-    """The deadline passed while a picture waited."""
+    """The deadline passed before a picture was done."""

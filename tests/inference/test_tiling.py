@@ -49,7 +49,7 @@ def seen_by_neighbours(picture: Pixels) -> int:
         sizes.append(pixels.size)
         return neighbours(pixels)
 
-    answer, _ = tiling.run(model, picture, any_size=True)
+    answer, _ = tiling.run(model, picture, skip_blank=True)
     assert np.abs(answer - neighbours(picture[np.newaxis, :, :, np.newaxis]).pixels[0, :, :, 0]).max() < 1e-5
     assert sum(sizes) == tiling.count_pixels(picture)
     return sum(sizes)
@@ -70,7 +70,7 @@ def test_of_a_page_with_a_speck_only_what_is_around_it_is_run(place: tuple[int, 
 
 def test_a_model_with_a_code_gives_it_of_a_blank_picture_too() -> None:
     blank = np.zeros((256, 400), np.float32)
-    assert tiling.run(lambda pixels: Restored(pixels, pixels), blank, any_size=True)[1].shape == (256, 400, 1)
+    assert tiling.run(lambda pixels: Restored(pixels, pixels), blank, skip_blank=True)[1].shape == (256, 400, 1)
 
 
 @pytest.mark.parametrize("tone", [0.0, 0.3, 1.0])
@@ -78,7 +78,7 @@ def test_the_committed_model_says_the_same_of_a_page_of_which_it_saw_only_the_in
     model = denoiser.load(ROOT / "models", "cpu", threads=1)["unet_dae"]
     page = np.full((520, 900), tone, np.float32)
     page[40:68, 700:728] = digits[0]
-    answer, _ = tiling.run(model, page, any_size=True)
+    answer, _ = tiling.run(model, page, skip_blank=True)
     assert np.abs(answer - model(page[np.newaxis, :, :, np.newaxis]).pixels[0, :, :, 0]).max() < 1e-4
     assert tiling.count_pixels(page) < page.size / 2
 
@@ -92,3 +92,16 @@ def test_the_committed_model_looks_no_further_than_the_margin(digits: Pixels, mo
     monkeypatch.setattr(tiling, "TILE", 10_000)
     whole, _ = tiling.run(model, spoilt)
     assert np.abs(tiled - whole).max() < 1 / 255
+
+
+def test_a_model_of_one_size_with_a_code_runs_once() -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def coded(pixels: Pixels) -> Restored:
+        shapes.append(pixels.shape)
+        return Restored(pixels, pixels[:, :1, 0, 0])
+
+    answer, code = tiling.run(coded, np.ones((28, 28), np.float32))
+    assert shapes == [(1, 28, 28, 1)]
+    assert answer.shape == (28, 28)
+    assert code is not None

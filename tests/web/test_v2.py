@@ -204,6 +204,8 @@ NAN = np.full(784, np.nan, "<f4").tobytes()
         (HEAD + bytes(3136), {"Inference-Header-Content-Length": "1" * 5000}, 400),
         (HEAD + bytes(3136), {"Inference-Header-Content-Length": str(len(HEAD)), "Content-Encoding": "identity"}, 200),
         (HEAD + bytes(3136), {"Inference-Header-Content-Length": "²"}, 400),
+        (HEAD + bytes(30_000), {"Inference-Header-Content-Length": "²"}, 400),
+        (HEAD + bytes(30_000), {"Inference-Header-Content-Length": "1" * 5000}, 400),
         (HEAD + bytes(3135), {"Inference-Header-Content-Length": str(len(HEAD))}, 400),
         (HEAD + bytes(3137), {"Inference-Header-Content-Length": str(len(HEAD))}, 400),
         (HEAD + NAN, {"Inference-Header-Content-Length": str(len(HEAD))}, 400),

@@ -112,6 +112,7 @@ class Batcher:
         start = time.perf_counter()
         restored = model(pixels[..., np.newaxis])
         spent = time.perf_counter() - start
+        self.costs.observe(model, pixels.size, spent)
         metrics.count_run(model.name, len(pixels))
         return Ran(restored.pixels[..., 0], restored.code, 0, spent, len(pixels))
 

@@ -2,10 +2,14 @@
 
 from denoise.inference.denoiser import Denoiser
 
-FIRST_GUESS_S = 2e-6  # per pixel that a model sees, until a run of it has been timed
-HANDLING_S = 2e-7  # per pixel that is decoded, framed and encoded
-PICTURE_S = 3e-4  # per picture, however small
-INERTIA = 0.8  # of the measured time, from run to run
+# A model takes so long per pixel that it sees, until a run of it has been timed.
+FIRST_GUESS_S = 2e-6
+# To decode, frame and encode a pixel takes so long.
+HANDLING_S = 2e-7
+# A picture takes so long besides, however small it is.
+PICTURE_S = 3e-4
+# The weight of the estimate so far against a new run.
+INERTIA = 0.8
 
 
 class Costs:

@@ -23,7 +23,7 @@ CPU = "CPUExecutionProvider"
 # A pixel of the answer here may differ so much from Keras' own; float32 everywhere stays far under it.
 PROBE_TOLERANCE = 1e-4
 # For pictures of up to so many pixels, waking several threads takes longer than they save.
-PIXELS_PER_THREAD = 128 * 128
+LARGEST_FOR_ONE_THREAD = 128 * 128
 CUDA_OPTIONS = {
     # The default searches again, for most of a second, at every new shape.
     "cudnn_conv_algo_search": "HEURISTIC",
@@ -33,7 +33,7 @@ CUDA_OPTIONS = {
 SMALLEST_INPUT = (1, 8, 8, 1)
 FACTS = ("title", "training_data", "noise", "date")
 ORT_LOGS_FATAL = 4
-_TASKS: dict[str, Task] = {"reconstruct": "reconstruct", "denoise": "denoise"}
+_TASKS: dict[str, Task] = {"reconstruct": "reconstruct", "denoise": "denoise"}  # mypy narrows a name by it.
 _SHRINK = onnxruntime.RunOptions()
 _SHRINK.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
@@ -87,7 +87,7 @@ class Denoiser:
     """
 
     def __init__(self, path: Path, provider: str, threads: int) -> None:
-        """Loads the file and proves it; pictures larger than PIXELS_PER_THREAD run with `threads` threads.
+        """Loads the file and proves it; pictures larger than LARGEST_FOR_ONE_THREAD run with `threads` threads.
 
         Raises SetupError when it does not hold its contract.
         """
@@ -131,7 +131,7 @@ class Denoiser:
 
     def __call__(self, pixels: Pixels) -> Restored:
         """The answer to a batch `[batch, height, width, 1]`, light ink on black, 0 … 1, of the model's `size`."""
-        session = self._wide if pixels[0].size > PIXELS_PER_THREAD else self._session
+        session = self._wide if pixels[0].size > LARGEST_FOR_ONE_THREAD else self._session
         answers = session.run(None, {"image": pixels})
         named = dict(zip((output.name for output in self.outputs), answers, strict=True))
         return Restored(named["restored"], named.get("code"))

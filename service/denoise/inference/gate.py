@@ -38,10 +38,14 @@ class Gate:
         self.most, self.what = most, what
         self.inside: float = 0
 
+    def explain(self, inside: float) -> str:
+        """Tells those who are not let in why, when so much is inside."""
+        return f"{round(inside):,} {self.what} are being worked on; the limit is {round(self.most):,}."
+
     def check(self, amount: float = 1) -> None:
         """Raises Busy when there is no room for so much; who is alone always has room."""
         if amount and self.inside and self.inside + amount > self.most:
-            raise Busy(f"{round(self.inside):,} {self.what} are being worked on; the limit is {round(self.most):,}.")
+            raise Busy(self.explain(self.inside))
 
     def admit(self, amount: float = 1) -> Admission:
         """A context in which so much counts. Raises Busy when there is no room for it."""
@@ -65,8 +69,9 @@ class WorkGate(Gate):
         """A context in which so many expected seconds count. Raises Busy when there is no room for them."""
         if amount <= CHEAP_SHARE * self.most:
             return super().admit(amount)
-        dear = self._dear.admit(min(amount, self._dear.most))
-        self.check(dear.amount)
+        counted = min(amount, self._dear.most)
+        dear = self._dear.admit(counted)
+        self.check(counted)
         return _DearAdmission(self, dear.amount, dear)
 
 

@@ -19,7 +19,7 @@ TILE = 512
 # A tile sees so many pixels on each side that it does not answer for: more than a model looks around itself, which is
 # 31 pixels for the committed one.
 MARGIN = 40
-# A patch of one tone has an edge on each side and, between them, one step of the grid in which models halve a picture.
+# A patch of one tone is two margins, and MULTIPLE pixels of plain paper between them.
 PATCH = 2 * MARGIN + MULTIPLE
 # Pixels that differ by less, a quarter of one of 255 steps, are of one tone.
 TOLERANCE = 1e-3
@@ -29,7 +29,7 @@ SAMPLED_EVERY = 15
 WORTHWHILE_SHARE = 0.8
 
 Model = Callable[[Pixels], Restored]
-# A stretch of rows and one of columns, each a multiple of what a model halves a picture to.
+# A stretch of rows and one of columns, which start and stop at multiples of MULTIPLE.
 Area = tuple[slice, slice]
 
 
@@ -63,11 +63,11 @@ class TiledRun:
         pixels_run: on how many pixels the model was run.
     """
 
-    def __init__(self, model: Model, pixels: Pixels, *, any_size: bool) -> None:
-        """`model`, `pixels` and `any_size` as `run` takes them."""
+    def __init__(self, model: Model, pixels: Pixels, *, skip_blank: bool) -> None:
+        """`model`, `pixels` and `skip_blank` as `run` takes them."""
         self._model, self._pixels = model, pixels
         self._whole = max(pixels.shape) <= TILE
-        self._pieces = _plan(pixels) if any_size or not self._whole else iter([_whole(pixels)])
+        self._pieces = _plan(pixels) if skip_blank or not self._whole else iter([_whole(pixels)])
         self._patches: dict[tuple[float, tuple[int, int]], Pixels] = {}
         self.answer = np.empty_like(pixels)
         self.code: Pixels | None = None
@@ -85,9 +85,12 @@ class TiledRun:
 
     def _run_piece(self, piece: Piece) -> None:
         seen, code = self._seen(piece)
-        if code is not None and self._whole:  # A code tells of all of the picture.
-            seen, self.code = self._run(self._pixels)
-            piece, self._pieces = _whole(self._pixels), iter(())
+        whole = _whole(self._pixels)
+        if code is not None and self._whole:
+            if piece != whole:  # The code of a part, or of a patch, tells nothing of the picture.
+                seen, code = self._run(self._pixels)
+                piece, self._pieces = whole, iter(())
+            self.code = code
         self.answer[piece.own] = seen[_within(piece.seen, piece.own)]
 
     def _seen(self, piece: Piece) -> tuple[Pixels, Pixels | None]:
@@ -106,7 +109,7 @@ class TiledRun:
         return restored.pixels[0, :, :, 0], None if restored.code is None else restored.code[0]
 
 
-def run(model: Model, pixels: Pixels, *, any_size: bool = False) -> tuple[Pixels, Pixels | None]:
+def run(model: Model, pixels: Pixels, *, skip_blank: bool = False) -> tuple[Pixels, Pixels | None]:
     """What `model` makes of a picture `[height, width]`: pixels of that shape, and the code of one that has any.
 
     The sides are multiples of what the model halves them to; so are those of the tiles. A picture in tiles has no code.
@@ -114,9 +117,9 @@ def run(model: Model, pixels: Pixels, *, any_size: bool = False) -> tuple[Pixels
     Args:
         model: takes a batch `[1, height, width, 1]`.
         pixels: larger than TILE only where the model takes any size.
-        any_size: whether it does, so that of a smaller picture as well only the ink is run.
+        skip_blank: leaves out blank paper in a picture of one tile too; only of a model that takes any size.
     """
-    tiled = TiledRun(model, pixels, any_size=any_size)
+    tiled = TiledRun(model, pixels, skip_blank=skip_blank)
     while tiled.step():
         pass
     return tiled.answer, tiled.code

@@ -45,8 +45,7 @@ class Refusals:
     def refuse_picture(self, path: str, sent_id: str, keep_alive: bool) -> bytes:
         """The answer to a picture that there is no room for; it is counted and logged."""
         request_id = tags.request_id(sent_id)
-        inside, most = self.service.pictures.inside + self._arrived, self.service.pictures.most
-        sentence = f"{inside:,} {self.service.pictures.what} are being worked on; the limit is {most:,}."
+        sentence = self.service.pictures.explain(self.service.pictures.inside + self._arrived)
         metrics.count_refusal(Busy.__name__)
         tags.log_answer(self.service, path, request_id, STATUS[Busy], {}, 0.0)
         return _problem(STATUS[Busy], sentence, path, request_id, keep_alive)

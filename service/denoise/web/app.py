@@ -61,12 +61,15 @@ def create_app(settings: Settings | None = None, *, short_way: bool = True) -> "
 def _service(settings: Settings) -> Service:
     """The state of the process. Raises SetupError."""
     assert settings.threads
-    threads = max(1, settings.threads // (settings.workers or 1))
+    threads = max(1, settings.threads // (settings.workers or 1))  # Workers have their large pictures at the same time.
+    denoisers, defaults = _models(settings)
+    costs = Costs()
     return Service(
-        settings,
-        *_models(settings),
-        costs := Costs(),
-        Batcher(settings.deadline_seconds, costs),
+        settings=settings,
+        denoisers=denoisers,
+        defaults=defaults,
+        costs=costs,
+        batcher=Batcher(settings.deadline_seconds, costs),
         pictures=Gate(settings.queue, "pictures"),
         bodies=Gate(settings.queue_bytes, "bytes of large bodies"),
         work=WorkGate(settings.deadline_seconds * threads),
@@ -115,15 +118,14 @@ class App(FastAPI):
             await super().__call__(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response | None:
-        """The answer to a POST without a key, or of a picture; None when FastAPI is to find it."""
+        """The refusal of a POST that lacks its key, or the answer to a picture; None for all else."""
         scope = request.scope
+        route, handle = self.short_way.get(scope["path"], (None, None))
+        if route:  # Also a refusal for want of a key is logged and counted for its route.
+            scope["app"], scope["route"] = self, route
         try:
             check_key(request, self.state.service.settings.api_keys)
-            if scope["path"] not in self.short_way:
-                return None
-            scope["app"] = self
-            scope["route"], handle = self.short_way[scope["path"]]
-            return await handle(request)
+            return await handle(request) if handle else None
         except Exception as error:
             if not isinstance(error, problems.EXPECTED):
                 log.exception("The service failed on request %s", request.state.request_id)

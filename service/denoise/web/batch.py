@@ -56,7 +56,9 @@ def _measure(job: Job, files: Sequence[File], size: int) -> list[int]:
         except RequestError:
             pixels.append(0)
         if sum(pixels) > most:
-            raise TooLarge(f"The pictures have more than {most:,} pixels together; {size:,} bytes may have so many.")
+            raise TooLarge(
+                f"The pictures have more than {most:,} pixels together; at most so many are taken in {size:,} bytes."
+            )
     return pixels
 
 

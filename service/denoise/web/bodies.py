@@ -1,4 +1,4 @@
-"""What is in a request: the bytes of one image and the parameters, whichever form the body has."""
+"""What is in a request: pictures and parameters, whichever form the body has."""
 
 import base64
 import binascii
@@ -119,7 +119,7 @@ async def whole(request: Request, limit: int) -> bytes:
         chunks.append(chunk)
         more = message.get("more_body", False)
     if not size:
-        raise BrokenBody("The request has no body; it must be an image, a form with a file, or JSON.")
+        raise BrokenBody("The request has no body.")
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

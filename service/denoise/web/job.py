@@ -1,4 +1,4 @@
-"""One picture of a request on its way along `cleaning`: a small one in a batch with others, a large one in a thread."""
+"""What is done with each picture of a request, along `cleaning`: a small one in a batch, a large one in threads."""
 
 import base64
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ class Job:
     parameters: Parameters
     media_type: str
     deadline: float
-    among_others: bool = False
+    among_others: bool
 
     async def run_small(self, file: File) -> Made | None:
         """The answer by way of a batch, on the event loop; None when the file is not small."""
@@ -48,12 +48,12 @@ class Job:
             return None
         stages = Stages()
         try:
-            prepared = self._prepare(file, SMALL_PICTURE)
+            prepared = self._prepare(file, min(SMALL_PICTURE, self.service.settings.max_pixels))
         except TooLarge:
             return None
         stages.end("decode")
         ran = await self.service.in_batch(
-            self.request, self.model, prepared.seen[np.newaxis], among_others=self.among_others
+            self.request, self.model, prepared.seen[np.newaxis], watched=self.among_others
         )
         stages.milliseconds |= {"queue": 1000 * ran.waited_s, "infer": 1000 * ran.run_s}
         stages.start()

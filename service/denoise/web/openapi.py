@@ -43,7 +43,7 @@ DETAILS = {
     "422": "noise=2: Input should be less than or equal to 1.",
     "429": "1,024 pictures are being worked on; the limit is 1,024.",
     "503": "The service is stopping and takes no new work soon; another one should be asked.",
-    "504": "The picture waited for 30 s without its turn.",
+    "504": "The picture was not done within 60 s.",
 }
 TENSOR_DETAILS = DETAILS | {
     "400": "`image` has the shape [1, 28, 28]; easy_dae takes [-1, 28, 28, 1], -1 being any length.",
@@ -88,7 +88,7 @@ IMAGE_ROUTE: dict[str, Any] = {
                 408: "The body came too slowly.",
                 422: "A parameter is outside its choices.",
                 429: "Too many pictures are being worked on; `Retry-After` says when to try again.",
-                504: "The picture waited longer than the deadline.",
+                504: "The deadline passed before the picture was done.",
             }
         ),
     },
@@ -135,7 +135,7 @@ INFER_ROUTE: dict[str, Any] = {
                 413: "More bytes than the limits allow.",
                 415: "A Content-Encoding other than gzip and deflate.",
                 429: "Too many pictures are being worked on; `Retry-After` says when to try again.",
-                504: "The pictures waited longer than the deadline.",
+                504: "The deadline passed before the pictures were done.",
             }
         ),
     },

@@ -57,9 +57,9 @@ class Service:
         pictures: how many pictures and tensors are being worked on or wait for it.
         bodies: bytes of the bodies that are not small.
         work: expected seconds of work by pictures that are not small.
-        threads: turns at the threads.
-        scrapes: turns at summing up the metrics of all workers, which is all Python's own work.
-        middling, large: pixels that are decoded and worked on in turns.
+        threads: how many steps of large pictures run in threads at a time.
+        scrapes: how many callers have the metrics of all workers summed up at a time, which is Python's own work.
+        middling, large: how many pixels of such pictures are in memory at a time.
         requests: uvicorn's running tasks; empty where another server runs the app.
     """
 
@@ -85,12 +85,12 @@ class Service:
             raise UnknownModel(f"There is no model named '{name[:100]}'; there are: {', '.join(self.denoisers)}.")
         return self.denoisers[name]
 
-    async def in_batch(self, request: Request, model: Denoiser, pixels: Pixels, *, among_others: bool = False) -> Ran:
+    async def in_batch(self, request: Request, model: Denoiser, pixels: Pixels, *, watched: bool = False) -> Ran:
         """What a model makes of small pictures `[count, height, width]`, in a batch with other requests' pictures.
 
-        `among_others` says that the request has more pictures, and that somebody looks whether its caller is there.
+        `watched` says that somebody else looks whether the caller is still there, as for a batch as a whole.
         """
-        if among_others:
+        if watched:
             return await self.batcher.run(model, pixels)
         if len(self.requests) == len(pixels) == 1:
             return self.batcher.run_alone(model, pixels)

@@ -29,8 +29,8 @@ def request_id(sent: str) -> str:
 def tag(service: Service, scope: Scope, send: Send) -> Send:
     """A `send` that gives an answer its request's id, and logs and counts it when it begins."""
     start = time.perf_counter()
-    name = scope["state"]["request_id"]
-    tags = [(b"x-request-id", name.encode())]
+    own_id = scope["state"]["request_id"]
+    tags = [(b"x-request-id", own_id.encode())]
     if service.draining:  # The caller is to open its next connection to another process.
         tags.append((b"connection", b"close"))
 
@@ -39,19 +39,19 @@ def tag(service: Service, scope: Scope, send: Send) -> Send:
             message["headers"] = [*message["headers"], *tags]
             route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
             seconds = time.perf_counter() - start
-            log_answer(service, route, name, message["status"], Headers(raw=message["headers"]), seconds)
+            log_answer(service, route, own_id, message["status"], Headers(raw=message["headers"]), seconds)
         await send(message)
 
     return tagged
 
 
 def log_answer(
-    service: Service, route: str, name: str, status: int, headers: Mapping[str, str], seconds: float
+    service: Service, route: str, own_id: str, status: int, headers: Mapping[str, str], seconds: float
 ) -> None:
-    """Counts an answer that is about to go out, and logs it; `name` is the request's id."""
+    """Counts an answer that is about to go out, and logs it; `own_id` is the request's."""
     metrics.count_answer(route, status, seconds)
     if service.settings.log_requests or tracing.wanted():
-        line = {"request_id": name, "route": route, "status": int(status), "ms": round(1000 * seconds, 3)}
+        line = {"request_id": own_id, "route": route, "status": int(status), "ms": round(1000 * seconds, 3)}
         line |= {word: headers[header] for header, word in LOGGED.items() if header in headers}
         if service.settings.log_requests:
             log.info("answered", extra=line)

@@ -113,7 +113,7 @@ def parse(body: bytes, json_length: str, model: Denoiser, most_pictures: int, mo
         BadTensor: sizes do not add up, a tensor does not fit `model`, or there are more pictures or pixels than that,
             or more values of outputs than may be JSON.
     """
-    length = _length(json_length, len(body))
+    length = json_bytes(json_length, len(body))
     _check_structure(body[:length])
     try:
         asked = _Inference.model_validate_json(body[:length])
@@ -156,8 +156,8 @@ def compose(model: str, version: str, inference: Inference, tensors: Mapping[str
     return b"".join([head, *parts]), len(head)
 
 
-def _length(declared: str, whole: int) -> int:
-    """How many bytes of the body are JSON."""
+def json_bytes(declared: str, whole: int) -> int:
+    """How many bytes of a body of `whole` bytes are JSON, as its header declares. Raises BadTensor."""
     if not declared:
         return whole
     if not (declared.isascii() and declared.isdigit()) or len(declared) > len(str(whole)) or int(declared) > whole:

@@ -160,9 +160,7 @@ async def infer(request: Request, name: str) -> Response:
             body = await turns.run(tensors.unpack, body, encoding, limit)
         json_length = header(request, JSON_LENGTH.lower().encode())
         most = service.settings.queue, service.settings.max_pixels
-        if len(body) <= SMALL_BODY or (
-            len(body) <= SMALL_TENSOR and json_length.isdigit() and int(json_length) <= SMALL_BODY
-        ):
+        if tensors.json_bytes(json_length, len(body)) <= SMALL_BODY and len(body) <= SMALL_TENSOR:
             inference = tensors.parse(body, json_length, model, *most)
         else:
             inference = await turns.run(tensors.parse, body, json_length, model, *most)
@@ -207,15 +205,16 @@ async def _large_outputs(
     request: Request, service: Service, model: Denoiser, pictures: Pixels, stages: Stages
 ) -> tuple[Pixels, Pixels | None]:
     """What a model makes of large pictures `[count, height, width]`, and their codes, by turns at the threads."""
-    runs = [TiledRun(model, picture, any_size=model.size is None) for picture in pictures]
+    runs = [TiledRun(model, picture, skip_blank=model.size is None) for picture in pictures]
     async with service.turns(request, model, pictures.size, service.deadline()) as turns:
         stages.end("queue")
         for run in runs:
             while await turns.run(run.step):
                 pass
         stages.end("infer")
-    metrics.count_run(model.name, len(runs))
-    service.costs.observe(model, pictures.size, sum(run.seconds for run in runs))
+    for run in runs:
+        metrics.count_run(model.name, 1)
+        service.costs.observe(model, run.pixels_run, run.seconds)
     codes = [run.code for run in runs if run.code is not None]
     return np.stack([run.answer for run in runs]), np.stack(codes) if codes else None
 
