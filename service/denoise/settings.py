@@ -77,7 +77,10 @@ class Settings(BaseSettings):
         60.0, allow_inf_nan=False, description="longest time that a connection may be silent, or take over its headers"
     )
     max_header_bytes: PositiveInt = Field(65_536, description="largest headers of a request, in bytes; then a 431")
-    max_connections: PositiveInt = Field(1000, description="connections that a process holds; more get a 503")
+    max_connections: PositiveInt = Field(
+        1000,
+        description="connections that a process holds; for one more the longest silent is closed, or it gets a 503",
+    )
     api_keys_file: Path | None = Field(None, description="file with keys, one per line, beside those of the next row")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
