@@ -11,7 +11,7 @@ from denoise.errors import UnsupportedKind
 PIXELS_OF_ANY_FILE = 10_000
 PIXELS_PER_BYTE = 1_500
 # From here on a file has to have SMALL_FILE bytes to be worth more.
-PIXELS_OF_SMALL_FILE = 1_500_000
+PIXELS_OF_SMALL_FILE = 1_800_000
 SMALL_FILE = 10_000
 PIXELS_PER_FURTHER_BYTE = 1_000
 # To decode, frame and encode so many pixels costs as much as to run a model on one.
