@@ -56,3 +56,17 @@ def test_who_gives_up_waiting_leaves_no_gap() -> None:
         return limiter.taken + limiter.waiting
 
     assert asyncio.run(cancelled()) == 0
+
+
+def test_who_gives_up_lets_those_behind_have_what_fits() -> None:
+    async def behind() -> bool:
+        limiter = FairLimiter(16)
+        async with limiter.take("a", 10):
+            large = asyncio.ensure_future(limiter._acquire("b", 10))
+            small = asyncio.ensure_future(limiter._acquire("c", 2))
+            await asyncio.sleep(0)
+            large.cancel()
+            await asyncio.wait((large, small), timeout=5)
+            return small.done()
+
+    assert asyncio.run(behind())

@@ -162,6 +162,8 @@ def asked(**changes: object) -> dict[str, object]:
         ([asked(), asked()], "one input"),
         ([asked(name="pixels")], "one input"),
         ([asked(datatype="INT32")], "FP32 and UINT8 are taken"),
+        ([0] * 1000, "inputs: List should have at most 16 items"),
+        ([asked(shape=[-1] * 1000)], "shape: List should have at most 8 items"),
         ([asked(data=[0] * 783)], "784 values, not 783"),
         ([asked(data=[[0], 0])], "nested in other ways than its shape"),
         ([asked(data=[[0.5] * 28] * 28)], "nested in other ways than its shape"),

@@ -124,7 +124,12 @@ class Batcher:
         key, line = next(iter(self._busy.items()))
         try:
             if batch := self._batch(line):
-                self._run(line, batch)
+                try:
+                    self._run(line, batch)
+                except Exception as error:  # Without memory even the answers cannot be put together.
+                    for part in batch:
+                        if not part.waiting.answer.done():
+                            part.waiting.answer.set_exception(error)
         finally:
             del self._busy[key]
             if line.waiting:

@@ -1,9 +1,12 @@
 """How much may be inside a process at a time: requests, bytes, and expected seconds of work."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from denoise.errors import Busy
 
+MICROSECONDS = 1_000_000
 # The share of the work inside that dear requests may have together, so that cheap ones always find room.
 DEAR_SHARE = 0.5
 # A request that is expected to take up to this share of the work that may be inside is cheap.
@@ -15,7 +18,7 @@ class Admission:
     """A context in which an amount counts as inside a gate."""
 
     gate: "Gate"
-    amount: float
+    amount: int
 
     def __enter__(self) -> "Admission":
         self.gate.inside += self.amount
@@ -24,7 +27,7 @@ class Admission:
     def __exit__(self, *_: object) -> None:
         self.gate.inside -= self.amount
 
-    def shrink(self, amount: float) -> None:
+    def shrink(self, amount: int) -> None:
         """The amount turned out to be no more than this."""
         self.gate.inside += amount - self.amount
         self.amount = amount
@@ -33,56 +36,43 @@ class Admission:
 class Gate:
     """Lets so much in at a time, and no more."""
 
-    def __init__(self, most: float, what: str) -> None:
-        """At most `most`; `what` says in words of what."""
-        self.most, self.what = most, what
-        self.inside: float = 0
+    def __init__(self, most: int, what: str, unit: int = 1) -> None:
+        """At most `most`; `what` says in words of what, where so many are a `unit`."""
+        self.most, self.what, self.unit = most, what, unit
+        self.inside = 0
 
-    def explain(self, inside: float) -> str:
+    def explain(self, inside: int) -> str:
         """Tells those who are not let in why, when so much is inside."""
-        return f"{round(inside):,} {self.what} are being worked on; the limit is {round(self.most):,}."
+        most = self.most // self.unit
+        return f"{inside // self.unit:,} {self.what} are being worked on; the limit is {most:,}."
 
-    def check(self, amount: float = 1) -> None:
+    def check(self, amount: int = 1) -> None:
         """Raises Busy when there is no room for so much; who is alone always has room."""
         if amount and self.inside and self.inside + amount > self.most:
             raise Busy(self.explain(self.inside))
 
-    def admit(self, amount: float = 1) -> Admission:
+    def admit(self, amount: int = 1) -> Admission:
         """A context in which so much counts. Raises Busy when there is no room for it."""
         self.check(amount)
         return Admission(self, amount)
 
 
-class WorkGate(Gate):
+class WorkGate:
     """Lets in as many expected seconds of work as can be done before they would be late.
 
-    Dear requests have a share of it together, so that whoever sends them does not keep the others out: of one that is
-    expected to take longer than that share, no more than the share counts.
+    Dear requests have a share of it together, so that whoever sends them does not keep the others out: one that is
+    dearer than the share counts as the share. Seconds are counted in whole microseconds, which add up exactly.
     """
 
     def __init__(self, most_s: float) -> None:
         """At most `most_s` expected seconds."""
-        super().__init__(most_s, "seconds of work")
-        self._dear = Gate(DEAR_SHARE * most_s, "seconds of work by large requests")
+        self._all = Gate(round(MICROSECONDS * most_s), "seconds of work", MICROSECONDS)
+        most_dear = round(MICROSECONDS * DEAR_SHARE * most_s)
+        self._dear = Gate(most_dear, "seconds of work by large requests", MICROSECONDS)
 
-    def admit(self, amount: float = 1) -> Admission:
+    @contextmanager
+    def admit(self, seconds: float) -> Iterator[None]:
         """A context in which so many expected seconds count. Raises Busy when there is no room for them."""
-        if amount <= CHEAP_SHARE * self.most:
-            return super().admit(amount)
-        counted = min(amount, self._dear.most)
-        dear = self._dear.admit(counted)
-        self.check(counted)
-        return _DearAdmission(self, dear.amount, dear)
-
-
-@dataclass(slots=True)
-class _DearAdmission(Admission):
-    dear: Admission
-
-    def __enter__(self) -> Admission:
-        self.dear.__enter__()
-        return Admission.__enter__(self)
-
-    def __exit__(self, *_: object) -> None:
-        self.dear.__exit__()
-        Admission.__exit__(self)
+        amount = min(round(MICROSECONDS * seconds), self._dear.most)
+        with self._all.admit(amount), self._dear.admit(amount if amount > CHEAP_SHARE * self._all.most else 0):
+            yield

@@ -59,7 +59,7 @@ class TiledRun:
     Attributes:
         answer: `[height, width]`, 0 … 1; whole once `step` has nothing left to do.
         code: of a picture that is run in one piece, where the model has a hidden code.
-        seconds: how long the steps took.
+        seconds: how long the model ran.
         pixels_run: on how many pixels the model was run.
     """
 
@@ -76,11 +76,9 @@ class TiledRun:
 
     def step(self) -> bool:
         """Runs the next piece. False, and nothing was done, when there is none left."""
-        start = time.perf_counter()
         piece = next(self._pieces, None)
         if piece is not None:
             self._run_piece(piece)
-        self.seconds += time.perf_counter() - start
         return piece is not None
 
     def _run_piece(self, piece: Piece) -> None:
@@ -104,7 +102,9 @@ class TiledRun:
         return self._patches[key][np.ix_(rows, columns)], code
 
     def _run(self, pixels: Pixels) -> tuple[Pixels, Pixels | None]:
+        start = time.perf_counter()
         restored = self._model(pixels[np.newaxis, :, :, np.newaxis])
+        self.seconds += time.perf_counter() - start
         self.pixels_run += pixels.size
         return restored.pixels[0, :, :, 0], None if restored.code is None else restored.code[0]
 

@@ -22,7 +22,8 @@ class FairLimiter:
         """At most `most` at a time; who wants more than that gets it alone."""
         self.most = most
         self.taken = 0
-        self._waiting: dict[object, deque[_Waiting]] = {}  # by caller, the next one first
+        # The callers who wait, the one whose turn is next first.
+        self._waiting: dict[object, deque[_Waiting]] = {}
 
     @property
     def waiting(self) -> int:
@@ -47,8 +48,8 @@ class FairLimiter:
         try:
             await mine.turn
         except asyncio.CancelledError:
-            if mine.turn.done() and not mine.turn.cancelled():  # the turn came together with the cancellation
-                self._release(amount)
+            granted = mine.turn.done() and not mine.turn.cancelled()  # The turn came together with the cancellation.
+            self._release(amount if granted else 0)  # Whoever waits behind may fit.
             raise
 
     def _release(self, amount: int) -> None:
@@ -63,7 +64,7 @@ class FairLimiter:
             line.popleft()
             del self._waiting[caller]
             if line:
-                self._waiting[caller] = line  # behind all others
+                self._waiting[caller] = line  # It is behind all others now.
 
     def _fits(self, amount: int) -> bool:
         return self.taken == 0 or self.taken + amount <= self.most

@@ -44,7 +44,9 @@ class ThreadTurns:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What a function gives, called in a thread once it is the caller's turn."""
         async with self.threads.take(self.caller):
-            return await run_in_threadpool(function, *args, **kwargs)
+            running = asyncio.ensure_future(run_in_threadpool(function, *args, **kwargs))
+            await _outlast(running)  # A thread cannot be stopped: its turn and its memory are given back when it ends.
+            return running.result()
 
 
 @dataclass
@@ -149,4 +151,18 @@ async def while_connected(request: Request, work: "Coroutine[Any, Any, T] | asyn
     finally:
         gone.cancel()
         running.cancel()
-        await asyncio.wait((running,))  # A thread ends its step before the memory that it works on is given back.
+        await _outlast(running)
+
+
+async def _outlast(running: "asyncio.Future[T]") -> None:
+    """Waits until something has ended, whatever becomes of it, also when the waiting is cancelled meanwhile."""
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait((running,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if not running.cancelled():
+        running.exception()  # Nobody else may ask for it, and asyncio would log that.
+    if cancelled:
+        raise cancelled

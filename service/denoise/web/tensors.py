@@ -27,6 +27,8 @@ MOST_IN_JSON = 1_000_000
 MOST_NAMES = 1000
 # Reading a number takes quadratic time in its digits.
 LONG_NUMBER = re.compile(rb"\d{101}")
+# Whatever is wrong with an element of a list takes a kilobyte to tell, so lists are short.
+MOST_TENSORS, MOST_SIDES = 16, 8
 # Longer sides would only make numbers that nobody can read.
 LONGEST_SIDE = 2**31
 # These are in zlib's manual; by RFC 9110 `deflate` has zlib's header.
@@ -42,7 +44,7 @@ class _InputParameters(BaseModel):
 
 class _Input(BaseModel):
     name: str
-    shape: list[Length]
+    shape: list[Length] = Field(max_length=MOST_SIDES)
     datatype: str
     parameters: _InputParameters = _InputParameters()
     data: list[Any] | None = None
@@ -66,8 +68,8 @@ class _Parameters(BaseModel):
 class _Inference(BaseModel):
     id: str = ""
     parameters: _Parameters = _Parameters()
-    inputs: list[_Input] = Field(min_length=1)
-    outputs: list[_Output] | None = None
+    inputs: list[_Input] = Field(min_length=1, max_length=MOST_TENSORS)
+    outputs: list[_Output] | None = Field(None, max_length=MOST_TENSORS)
 
 
 class Inference(NamedTuple):
