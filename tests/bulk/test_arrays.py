@@ -56,6 +56,13 @@ def test_shape_and_type_stay(shape: tuple[int, ...], kind: str, tmp_path: Path) 
         np.testing.assert_array_equal(clean, np.full(shape, 100 if kind == "u1" else 0.25))
 
 
+def test_bytes_hold_what_a_model_overshoots() -> None:
+    beyond = Work(lambda pixels: Restored(pixels * np.float32(1.1) - np.float32(0.05), None), DIGIT)
+    values = np.zeros((2, 28, 28), np.uint8)
+    values[:, :, 14:] = 255
+    np.testing.assert_array_equal(loaded(cleaned(saved(values), beyond)), values)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_answers_are_the_models_own(digits: Pixels, threads: int) -> None:
     model = Denoiser(ROOT / "models" / "easy_dae.onnx", CPU, 1)

@@ -180,6 +180,12 @@ def test_what_is_encoded_decodes_to_the_same(kind: images.Kind, shape: tuple[int
     assert np.abs(images.decode(images.encode(pixels, kind), LIMIT) - pixels).max() < 0.5 / 255
 
 
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_what_a_model_overshoots_stays_white_and_black(kind: images.Kind) -> None:
+    pixels = np.array([[-0.05, 0, 1, 1.05]], np.float32).repeat(4, axis=0)
+    np.testing.assert_array_equal(images.decode(images.encode(pixels, kind), LIMIT)[0], [0, 0, 1, 1])
+
+
 def test_a_film_behind_a_photograph_is_passed_over() -> None:
     file = io.BytesIO()
     Image.fromarray(np.full((40, 40), 200, np.uint8)).save(file, "JPEG", progressive=True)

@@ -253,7 +253,7 @@ def _restore(pixels: Pixels, work: Work) -> Pixels:
 def _store(restored: Pixels, answer: Array) -> None:
     """Writes a batch into its place in the answer, as values of that type."""
     if answer.dtype == np.uint8:
-        scaled = restored * np.float32(255)
+        scaled = np.clip(restored, 0, 1) * np.float32(255)  # A byte wraps: 1.05 would be nearly black.
         np.copyto(answer, np.rint(scaled, out=scaled), casting="unsafe")
     else:
         answer[...] = restored

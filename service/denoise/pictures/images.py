@@ -249,7 +249,9 @@ def _ranged(values: Pixels) -> Pixels:
 
 
 def encode(pixels: Pixels, kind: Kind) -> bytes:
-    """Pixels `[height, width]`, 0 … 1, as the bytes of an 8-bit grey PNG or a lossless WebP.
+    """Pixels `[height, width]` as the bytes of an 8-bit grey PNG or a lossless WebP: 0 is black, 1 is white.
+
+    What a model makes of a picture may lie a little outside of 0 … 1, and is clipped.
 
     Raises:
         NotAcceptable: the picture is longer than a WebP can be.
@@ -260,7 +262,7 @@ def encode(pixels: Pixels, kind: Kind) -> bytes:
             f"A WebP has at most {LONGEST_SIDE_OF_WEBP:,} pixels a side; the answer has {width}×{height} "
             "and can be had as PNG."
         )
-    grey = np.rint(pixels * np.float32(255)).astype(np.uint8)
+    grey = np.rint(np.clip(pixels, 0, 1) * np.float32(255)).astype(np.uint8)
     if kind == "png" and pixels.size <= BYTES_PER_PACKET:
         return _stored(grey)
     image = Image.fromarray(grey)
