@@ -4,6 +4,7 @@ The parts of a file lie in a hidden folder beside its answer until all of them a
 on where it was interrupted.
 """
 
+import glob
 import hashlib
 import shutil
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from denoise.bulk.files import Failure, Item, is_table
 from denoise.bulk.processes import Engine
 from denoise.bulk.provenance import write_many
 from denoise.bulk.tables import RowRange
+
+HASH_DIGITS = 12
 
 
 class Outcome(NamedTuple):
@@ -74,10 +77,9 @@ class PartedFile:
             self.parts: Sequence[ArrayPart | RowRange] = tables.split(item.source, job.engine.maker.column)
         else:
             self.parts = arrays.split(item.source, item.target.name, job.work.size)
-        # Parts that something else made belong to another answer, and lie in another folder.
+        # Parts that something else made, or of a source of another size or date, lie in another folder.
         self.label = job.engine.maker.label_many(item)
-        made_by = repr({**self.label, "source": ""})
-        name = f".{item.target.name}-{hashlib.sha256(made_by.encode()).hexdigest()[:12]}.parts"
+        name = f".{item.target.name}-{hashlib.sha256(repr(self.label).encode()).hexdigest()[:HASH_DIGITS]}.parts"
         self.folder = item.target.parent / name
         if job.anew:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -93,13 +95,8 @@ class PartedFile:
         return {part: self.folder / f"{number:07}" for number, part in enumerate(self.parts)}
 
     def missing(self) -> list[Piece]:
-        """What there is still to do: an answer that is older than the file does not count."""
-        date = self.item.source.stat().st_mtime_ns
-        return [
-            Piece((self.item,), part, path)
-            for part, path in self.answers.items()
-            if not path.exists() or path.stat().st_mtime_ns < date
-        ]
+        """What there is still to do."""
+        return [Piece((self.item,), part, path) for part, path in self.answers.items() if not path.exists()]
 
     def join(self) -> list[Failure]:
         """Puts the answer together. Raises RequestError and OSError."""
@@ -111,7 +108,9 @@ class PartedFile:
                 failures, name = [], self.item.target.name
                 for _ in arrays.clean(self.item.source, file, name, self.job.work, answers=self._answer):
                     pass
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # Parts of a file that was here before, or made with other options, are of no use beside the answer.
+        for folder in self.folder.parent.glob(f".{glob.escape(self.item.target.name)}-{'?' * HASH_DIGITS}.parts"):
+            shutil.rmtree(folder, ignore_errors=True)
         return failures
 
     @cached_property
