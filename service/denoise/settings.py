@@ -63,7 +63,8 @@ class Settings(BaseSettings):
         1024, description="pictures and tensors that a process works on or lets wait; more get a 429"
     )
     queue_bytes: PositiveInt = Field(
-        128 * 1024 * 1024, description="bytes of large bodies that a process holds at a time; more get a 429"
+        128 * 1024 * 1024,
+        description="bytes of large bodies that have come and that a process holds at a time; more get a 429",
     )
     deadline_seconds: PositiveFloat = Field(
         60.0,

@@ -20,6 +20,19 @@ def test_a_gate_lets_in_what_has_room() -> None:
     assert gate.inside == 0
 
 
+def test_what_is_inside_may_grow_while_there_is_room_or_nobody_else() -> None:
+    gate = Gate(10, "bytes")
+    with gate.admit(0) as held:
+        held.grow(20)
+        assert gate.inside == 20
+        held.shrink(4)
+        with gate.admit(3) as other:
+            other.grow(6)
+            with pytest.raises(Busy, match=r"10 bytes are being worked on; the limit is 10\."):
+                other.grow(7)
+    assert gate.inside == 0
+
+
 def test_dear_requests_leave_half_of_the_room_to_cheap_ones() -> None:
     gate = WorkGate(20)
     with gate.admit(6):

@@ -199,6 +199,28 @@ def tensor_in_json(pictures: int) -> bytes:
     return head + b"Content-Length: %d\r\n\r\n" % (len(told) + len(pixels)) + told + pixels
 
 
+def test_a_body_that_is_only_announced_takes_no_room(start: Start) -> None:
+    _, url = start(DENOISE_QUEUE_BYTES="1000000", DENOISE_THREADS="1")
+    page = large_page()
+    with ExitStack() as silent:
+        for head in (b"Content-Length: 900000", b"Transfer-Encoding: chunked"):
+            for _ in range(4):
+                connection = silent.enter_context(connected(url))
+                connection.sendall(b"POST /denoise HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
+        time.sleep(0.2)
+        assert httpx2.post(f"{url}/denoise", content=page, timeout=PATIENCE_S).status_code == 200
+
+
+def test_bodies_that_have_come_take_room(start: Start) -> None:
+    _, url = start(DENOISE_QUEUE_BYTES="1000000")
+    with connected(url) as held:
+        held.sendall(b"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + bytes(800_000))
+        time.sleep(0.5)
+        refused = httpx2.post(f"{url}/denoise", content=bytes(400_000), timeout=PATIENCE_S)
+    assert refused.status_code == 429
+    assert "bytes of large bodies are being worked on; the limit is 1,000,000" in refused.json()["detail"]
+
+
 @pytest.mark.parametrize("sent", [b"", b"POST /denoise HTTP/1.1\r\nHost: ", b"POST /denoise HTTP/1.1\r\n"])
 def test_who_is_silent_gives_way_to_who_is_not(start: Start, sent: bytes) -> None:
     _, url = start(DENOISE_MAX_CONNECTIONS="20")

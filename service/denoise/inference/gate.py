@@ -27,6 +27,11 @@ class Admission:
     def __exit__(self, *_: object) -> None:
         self.gate.inside -= self.amount
 
+    def grow(self, amount: int) -> None:
+        """The amount turned out to be as much as this. Raises Busy when there is no room for it."""
+        self.gate.check(amount, own=self.amount)
+        self.shrink(amount)
+
     def shrink(self, amount: int) -> None:
         """The amount turned out to be no more than this."""
         self.gate.inside += amount - self.amount
@@ -46,9 +51,13 @@ class Gate:
         most = self.most // self.unit
         return f"{inside // self.unit:,} {self.what} are being worked on; the limit is {most:,}."
 
-    def check(self, amount: int = 1) -> None:
-        """Raises Busy when there is no room for so much; who is alone always has room."""
-        if amount and self.inside and self.inside + amount > self.most:
+    def check(self, amount: int = 1, own: int = 0) -> None:
+        """Raises Busy when there is no room for so much; who is alone always has room.
+
+        Of what is inside, `own` is the asker's already, and part of the amount.
+        """
+        others = self.inside - own
+        if amount and others and others + amount > self.most:
             raise Busy(self.explain(self.inside))
 
     def admit(self, amount: int = 1) -> Admission:

@@ -17,11 +17,13 @@ from starlette.requests import ClientDisconnect
 
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, BrokenBody, TooLarge, UnsupportedKind
+from denoise.inference.gate import Admission
 from denoise.settings import Settings
 from denoise.web import archives
 from denoise.web.archives import File
 from denoise.web.parameters import merge, sentences
 from denoise.web.shortcut import header
+from denoise.web.state import SMALL_BODY
 
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
@@ -41,17 +43,11 @@ class JsonBody(BaseModel):
     parameters: dict[str, Any] = Field({}, description="The query parameters; these here win.")
 
 
-def announced(request: Request, limit: int) -> int:
-    """The bytes that a request's body will have: as it says, or `limit` when it says nothing of use.
-
-    Raises TooLarge when it says more than that; nothing has been read then.
-    """
+def check_length(request: Request, limit: int) -> None:
+    """Raises TooLarge when a request says that its body has more bytes than that; nothing has been read then."""
     declared = header(request, b"content-length")
-    if not declared.isdigit():
-        return limit
-    if int(declared) > limit:
+    if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"The body has {declared} bytes; at most {limit:,} bytes are taken.")
-    return int(declared)
 
 
 class Sent(NamedTuple):
@@ -69,16 +65,17 @@ class Sent(NamedTuple):
     parameters: Parameters
 
 
-async def read(request: Request, parameters: Parameters, settings: Settings) -> Sent:
+async def read(request: Request, parameters: Parameters, settings: Settings, held: Admission) -> Sent:
     """The files in a request's body, and the query's parameters with the body's own.
 
     Raises:
+        Busy: there is no room for so many bytes beside those that `held`'s gate has let in.
         TooLarge: there are more bytes, or files, than the settings allow.
         UnsupportedKind: its Content-Type is none that is taken.
         BrokenBody: it is empty, or is not what its Content-Type says.
         BadParameter: a parameter in it is outside its choices.
     """
-    body = await whole(request, settings.max_body_bytes)
+    body = await whole(request, settings.max_body_bytes, held)
     kind = _kind(request)
     contents = [("", body)]
     if kind == MULTIPART:
@@ -103,8 +100,12 @@ async def read(request: Request, parameters: Parameters, settings: Settings) -> 
     return Sent(files, several, sum(len(content) for _, content in contents), parameters)
 
 
-async def whole(request: Request, limit: int) -> bytes:
-    """The request's body, never more than `limit` bytes of it."""
+async def whole(request: Request, limit: int, held: Admission) -> bytes:
+    """The request's body, never more than `limit` bytes of it.
+
+    Of a body that is not small, the bytes that have come count in `held`: those that are announced only take no memory.
+    Raises Busy when there is no room for them.
+    """
     chunks: list[bytes] = []
     size = 0
     more = True
@@ -116,6 +117,8 @@ async def whole(request: Request, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"The body has too many bytes; at most {limit:,} bytes are taken.")
+        if size > SMALL_BODY:
+            held.grow(size)
         chunks.append(chunk)
         more = message.get("more_body", False)
     if not size:

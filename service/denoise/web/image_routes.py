@@ -12,7 +12,7 @@ from denoise.web import answers, batch, bodies, openapi
 from denoise.web.archives import File
 from denoise.web.job import Job
 from denoise.web.shortcut import ImageRoute
-from denoise.web.state import SMALL_BODY, Service, while_connected
+from denoise.web.state import Service, while_connected
 
 router = APIRouter(tags=["images"], route_class=ImageRoute)
 
@@ -43,9 +43,9 @@ async def _answer(request: Request, parameters: Parameters, task: Task) -> Respo
     service: Service = request.app.state.service
     service.pictures.check()  # The sooner a caller is refused, the less it costs those who are inside.
     settings = service.settings
-    size = bodies.announced(request, settings.max_body_bytes)
-    with service.bodies.admit(size if size > SMALL_BODY else 0) as held:
-        sent = await bodies.read(request, parameters, settings)
+    bodies.check_length(request, settings.max_body_bytes)
+    with service.bodies.admit(0) as held:
+        sent = await bodies.read(request, parameters, settings, held)
         held.shrink(min(held.amount, sent.size))
         model = _model(service, sent.parameters.model, task)
         with service.pictures.admit(len(sent.files)):
