@@ -17,7 +17,7 @@ from denoise.errors import SetupError
 from denoise.settings import Settings
 
 BACKLOG = 2048
-STALE_S = 1.0  # The others wait no longer for a worker whose loop has not turned for this long.
+STALE_S = 0.3  # The others wait no longer for a worker whose loop has not turned for this long.
 
 
 class Slot(ctypes.Structure):
@@ -48,17 +48,21 @@ class Listener:
 
     @property
     def listens(self) -> bool:
-        """Whether it has begun to listen."""
-        return bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+        """Whether it has begun to listen. Where the system cannot say, as macOS, trying to accept tells."""
+        try:
+            return bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+        except OSError:
+            return True
 
     def show(self, connections: int) -> None:
-        """Shows the others that this worker's loop turns, and how many connections it has."""
-        self._slot.connections, self._slot.beat = connections, time.monotonic()
+        """Shows the others that this worker's loop turns, and how many connections it has, until it is closed."""
+        if self.fileno() >= 0:
+            self._slot.connections, self._slot.beat = connections, time.monotonic()
 
     def has_turn(self) -> bool:
-        """Whether none of the workers that serve has fewer connections than this one."""
-        since = time.monotonic() - STALE_S
-        return all(slot.connections >= self._slot.connections for slot in self._others if slot.beat > since)
+        """Whether none of the workers that serve has fewer connections than this one; a tenth is no difference."""
+        since, own = time.monotonic() - STALE_S, self._slot.connections
+        return all(slot.connections >= own - own // 10 for slot in self._others if slot.beat > since)
 
     def accept(self) -> socket.socket | None:
         """The next connection; None when there is none. Raises OSError when the system cannot open another file."""
@@ -67,7 +71,7 @@ class Listener:
                 return self._socket.accept()[0]
             except BlockingIOError:
                 return None
-            except ConnectionError:  # that caller has gone
+            except ConnectionError:  # That caller has gone.
                 continue
 
     def close(self) -> None:

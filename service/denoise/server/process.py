@@ -98,7 +98,7 @@ class Server(uvicorn.Server):
             try:
                 if not self._take_one():
                     return
-            except OSError:  # too many files are open: who has connected waits
+            except OSError:  # Too many files are open, or nobody listens yet: who has connected waits.
                 self._pause(FILES_PAUSE_S)
                 return
 
@@ -126,11 +126,11 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called when no more is to be taken."""
         asyncio.get_running_loop().remove_reader(self.listener.fileno())
-        with contextlib.suppress(OSError):  # no file can be opened for them
+        with contextlib.suppress(OSError):  # No file can be opened for them.
             while self._take_one():
                 pass
         self.listener.close()
-        await asyncio.gather(*self._joining)
+        await asyncio.gather(*self._joining, return_exceptions=True)
         await super().shutdown(sockets)
 
     def _reload(self) -> None:
@@ -154,7 +154,7 @@ def serve(settings: Settings) -> None:
 
 def best_worker_count() -> int:
     """How many processes serve best here."""
-    if sys.platform != "linux":  # on which alone several have been seen
+    if sys.platform != "linux":  # Several have been seen on Linux alone.
         return 1
     return min(cpus(), MOST_WORKERS_ON_A_GPU) if denoiser.CUDA in denoiser.providers() else cpus()
 

@@ -87,7 +87,7 @@ class Workers:
         self.settings, self.work, self._listening = settings, work, listening
         self._slots = RawArray(Slot, settings.workers or 1)
         self._workers: list[WorkerProcess] = []
-        self._due: dict[int, float] = {}  # when the worker of a number is to be started anew
+        self._due: dict[int, float] = {}  # When the worker of each number is to be started anew.
         self._stopping = False
 
     def run(self, on_serving: Callable[[str], None]) -> None:
@@ -98,7 +98,7 @@ class Workers:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             signal.signal(getattr(signal, name), self._pass_on)
         with tempfile.TemporaryDirectory(prefix="denoise-") as folder:
-            os.environ[metrics.FOLDER] = folder  # the workers find it there
+            os.environ[metrics.FOLDER] = folder  # The workers find it there.
             for number in range(len(self._slots)):
                 self._start(number, first=number == 0)
             try:
@@ -119,7 +119,7 @@ class Workers:
         process.start()
         theirs.close()
         self._workers.append(WorkerProcess(process, number, self._slots[number], pipe, time.monotonic()))
-        if self._stopping:  # the signal came while it was being made
+        if self._stopping:  # The signal came while it was being made.
             process.terminate()
 
     def _supervise(self, folder: Path) -> None:
@@ -140,7 +140,7 @@ class Workers:
             looked = now
             if self._stopping:
                 self._due.clear()
-                self._listening.close()  # from now on it is the workers' alone
+                self._listening.close()  # From now on it is the workers' alone.
             for number in [number for number, due in self._due.items() if due <= now]:
                 del self._due[number]
                 self._start(number)
@@ -160,6 +160,8 @@ class Workers:
         """Called on a signal: each worker gets it."""
         self._stopping = self._stopping or sig != signal.SIGHUP
         for worker in list(self._workers):
+            if sig == signal.SIGHUP and not worker.serving:  # It would end of it, and loads the models anyway.
+                continue
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.process.pid or 0, sig)
 
@@ -168,12 +170,12 @@ def _hear(worker: WorkerProcess) -> None:
     try:
         worker.receive_greeting()
     except SetupError as error:
-        worker.serving = True  # it says no more, and is about to end
-        log.error("A worker cannot start. %s", error)  # noqa: TRY400  # the sentence says it all
+        worker.serving = True  # It says no more, and is about to end.
+        log.error("A worker cannot start. %s", error)  # noqa: TRY400  # The sentence says it all.
 
 
 def _live(work: Work, settings: Settings, share: _Share, parent: Connection, first: bool) -> None:
-    os.setpgrp()  # Ctrl-C reaches the parent alone, which passes it on
+    os.setpgrp()  # Ctrl-C reaches the parent alone, which passes it on.
     try:
         work(settings, Listener(*share), parent, first)
     except SetupError as error:
