@@ -36,7 +36,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MNIST = ROOT / "tests" / "mnist"
 NOISY_7 = ROOT / "tests" / "digits" / "noisy_7.png"
 CLEAN_7 = ROOT / "tests" / "digits" / "clean_7.png"
-os.environ["PYTHONPATH"] = str(ROOT / "service")  # every process that a test starts runs this checkout
+os.environ["PYTHONPATH"] = str(ROOT / "service")  # Every process that a test starts runs this checkout.
+# A shell starts commands in the background with SIGINT ignored, and what they start would ignore Ctrl-C as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 START_S = 60
 # Ray looks at these when it is imported: it tells its makers nothing, and listens on loopback alone.
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
