@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from denoise.bulk import files
 from denoise.bulk.files import Item
 from denoise.bulk.provenance import LABEL_BYTES, Maker, insert, read_label, write_picture
 from denoise.cleaning import Parameters
@@ -42,6 +43,27 @@ def test_an_answer_that_another_process_wrote_meanwhile_is_one(tmp_path: Path, k
         write_picture(item, images.encode(PIXELS, kind), LABEL)
     with pytest.raises(FileExistsError):
         write_picture(item, images.encode(PIXELS, kind), LABEL | {"model": "another"})
+    assert read_label(item.target) == LABEL
+
+
+@pytest.mark.parametrize("move", [False, True])
+def test_an_answer_that_is_there_after_an_interruption_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, move: bool
+) -> None:
+    def be_stopped(part: Path, target: Path, *, overwrite: bool) -> None:
+        if target.name.startswith(".") or move:
+            move_file(part, target, overwrite=overwrite)
+        if not target.name.startswith("."):
+            raise KeyboardInterrupt
+
+    move_file = files._move
+    item = Item(tmp_path / "in", tmp_path / "a.webp", "webp")
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_move", be_stopped)
+        with pytest.raises(KeyboardInterrupt):
+            write_picture(item, images.encode(PIXELS, "webp"), LABEL)
+    assert item.target.exists() == move
+    write_picture(item, images.encode(PIXELS, "webp"), LABEL)
     assert read_label(item.target) == LABEL
 
 

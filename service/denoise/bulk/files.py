@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, get_args
@@ -110,12 +110,15 @@ def read_bounded(file: BinaryIO, start: bytes = b"", limit: int = PICTURE_BYTES)
 
 
 @contextmanager
-def write_whole(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+def write_whole(
+    target: Path, *, overwrite: bool, before_move: Callable[[Path], None] = lambda _: None
+) -> Iterator[BinaryIO]:
     """A file to write to that has its name, and its folder, only once it is whole.
 
     Args:
         target: its name. A link of that name is never written through.
         overwrite: whether it takes the place of a file of that name.
+        before_move: is called with the file that is whole and closed, just before that gets its name.
 
     Raises:
         FileExistsError: there is a file of that name, and it is not to be overwritten.
@@ -126,9 +129,16 @@ def write_whole(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     try:
         with part.open("xb") as file:
             yield file
+        before_move(part)
         _move(part, target, overwrite=overwrite)
     finally:
         part.unlink(missing_ok=True)
+
+
+def refuse_existing(target: Path) -> None:
+    """Raises FileExistsError when there is something of that name, a link included."""
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
 
 
 def _move(part: Path, target: Path, *, overwrite: bool) -> None:
@@ -141,8 +151,7 @@ def _move(part: Path, target: Path, *, overwrite: bool) -> None:
     except FileExistsError:
         raise
     except OSError:  # There are file systems without such links.
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        refuse_existing(target)
         part.replace(target)
 
 

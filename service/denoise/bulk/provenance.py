@@ -10,13 +10,12 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from denoise import __version__
-from denoise.bulk.files import Failure, Item, is_array, read_picture, write_whole
+from denoise.bulk.files import Failure, Item, is_array, read_picture, refuse_existing, write_whole
 from denoise.bulk.plan import Plan
 from denoise.cleaning import Parameters
 from denoise.errors import RequestError
@@ -78,14 +77,18 @@ def write_picture(item: Item, answer: bytes, label: Label) -> None:
             raise
 
 
-@contextmanager
-def write_many(item: Item, label: Label) -> Iterator[BinaryIO]:
+def write_many(item: Item, label: Label) -> AbstractContextManager[BinaryIO]:
     """A file to write an answer to that tells nothing of itself; what made it is written beside it. Raises OSError."""
-    with write_whole(item.target, overwrite=item.overwrite) as file:
-        yield file
-    note = json.dumps({**label, "answer": _size_and_date(item.target.lstat())})
-    with write_whole(_note(item.target), overwrite=True) as file:
-        file.write(note.encode())
+
+    def write_note(answer: Path) -> None:
+        if not item.overwrite:
+            refuse_existing(item.target)  # Its note is to stay as well.
+        note = json.dumps({**label, "answer": _size_and_date(answer.lstat())})
+        with write_whole(_note(item.target), overwrite=True) as file:
+            file.write(note.encode())
+
+    # The note comes first: an answer without one, where the work was stopped in between, would be nobody's for good.
+    return write_whole(item.target, overwrite=item.overwrite, before_move=write_note)
 
 
 def insert(png: bytes, label: Label) -> bytes:
