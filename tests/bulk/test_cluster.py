@@ -54,7 +54,7 @@ def png(digit: Pixels) -> bytes:
 
 
 def job(model: Path) -> Job:
-    engine, opened = Engine(model, CPU, Maker(model.stem, "", Parameters())), Denoiser(model, CPU, 1)
+    engine, opened = Engine(model, CPU, Maker("1.0", model.stem, "", Parameters())), Denoiser(model, CPU, 1)
     return Job(engine, arrays.Work(opened, opened.size), "auto", 2, False)
 
 

@@ -15,7 +15,7 @@ from denoise.cleaning import Parameters
 from denoise.inference.denoiser import CPU, Restored
 
 WORK = arrays.Work(lambda pixels: Restored(pixels, None), (28, 28))
-JOB = Job(Engine(Path("copy.onnx"), CPU, Maker("copy", "", Parameters())), WORK, None, None, False)
+JOB = Job(Engine(Path("copy.onnx"), CPU, Maker("1.0", "copy", "", Parameters())), WORK, None, None, False)
 
 
 @pytest.fixture

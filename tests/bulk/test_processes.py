@@ -14,7 +14,7 @@ from denoise.errors import SetupError
 from denoise.inference.denoiser import CPU
 from tests.conftest import NOISY_7
 
-MAKER = Maker("copy", "", Parameters())
+MAKER = Maker("1.0", "copy", "", Parameters())
 
 
 def items(folder: Path, count: int) -> list[Item]:

@@ -14,7 +14,7 @@ from denoise.cleaning import Parameters
 from denoise.pictures import images
 from denoise.pictures.images import Kind
 
-LABEL = Maker("copy", "0" * 64, Parameters(noise=0.3, seed=7)).label_picture(b"the picture", "png")
+LABEL = Maker("1.0", "copy", "0" * 64, Parameters(noise=0.3, seed=7)).label_picture(b"the picture", "png")
 PIXELS = np.linspace(0, 1, 28 * 28, dtype=np.float32).reshape(28, 28)
 
 

@@ -109,6 +109,46 @@ def test_odd_models_are_an_error(fake: Fake, content: bytes) -> None:
         Client(fake.url).models()
 
 
+def test_a_service_tells_its_version(fake: Fake) -> None:
+    fake.answers = [(200, {}, b'{"versions": {"denoise": "7.1", "python": "3"}, "device": "cpu"}')]
+    assert Client(fake.url).version() == "7.1"
+    assert fake.asked == ["/info"]
+
+
+@pytest.mark.parametrize("status", [200, 401, 404])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"versions": {"denoise": 7}}',
+        b'{"versions": {"denoise": ""}}',
+        json.dumps({"versions": {"denoise": "7" * 1000}}).encode(),
+        b'{"versions": {"denoise": "\\ud800"}}',
+        b'{"versions": "7.1"}',
+        b'{"models": []}',
+        b"null",
+        b"",
+        b"<html>",
+        b"[" * 50_000,
+        b"\xff",
+    ],
+)
+def test_a_service_that_tells_no_version_has_an_unknown_one(fake: Fake, status: int, content: bytes) -> None:
+    fake.answers = [(status, {}, content)]
+    assert Client(fake.url).version() == client.UNKNOWN_VERSION
+
+
+def test_a_service_at_fault_is_asked_for_no_more(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "INFO_BYTES", 100_000)
+    for answer, words in (
+        ((500, {}, b'{"detail": "It broke."}'), r"^It broke\.$"),
+        ((502, {}, b"<html>"), "The service answers 502 Bad Gateway"),
+        ((200, {}, bytes(10_000_000)), "answers with more than 100,000 bytes"),
+    ):
+        fake.answers = [answer]
+        with pytest.raises(Unanswered, match=words):
+            Client(fake.url).version()
+
+
 def test_a_card_tells_the_size_of_pictures(fake: Fake) -> None:
     odd = CARD | {"inputs": []}
     fake.answers = [(200, {}, json.dumps({"models": [CARD, odd]}).encode())]

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from denoise.bulk import array_files, files, provenance
-from denoise.cli import commands
+from denoise.bulk import array_files, files
+from denoise.cli import backend, commands
 from denoise.cli.report import printable
-from tests.cli.conftest import Fake
+from tests.cli.conftest import Answer, Fake
 from tests.cli.test_client import CARD, PICTURE, PNG
 from tests.cli.test_commands import COMMAND, HERE, PATIENCE_S, denoise, told
 from tests.conftest import CLEAN_7, NOISY_7, Pixels, tiny_model
@@ -100,7 +100,7 @@ def test_a_model_that_was_trained_anew_is_noticed(here: Here, tmp_path: Path) ->
 
 def test_an_answer_of_another_version_is_noticed(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     assert here.run("in", "-o", "out")[0] == 0
-    monkeypatch.setattr(provenance, "__version__", "9.9.9")
+    monkeypatch.setattr(backend, "__version__", "9.9.9")
     assert "made by another version" in here.run("in", "-o", "out")[1]
 
 
@@ -116,16 +116,19 @@ def test_an_arrays_answer_is_known_by_the_file_beside_it(here: Here, digits: Pix
     assert "'out/digits.npy' is there already, and not known as an answer" in said
 
 
-def test_the_answer_of_a_service_is_labelled_here(here: Here, fake: Fake) -> None:
-    def card(sha256: str) -> tuple[int, dict[str, str], bytes]:
-        return 200, {}, json.dumps({"models": [CARD | {"sha256": sha256}]}).encode()
+def test_the_answer_of_a_service_is_labelled_with_its_model_and_version(here: Here, fake: Fake) -> None:
+    def facts(sha256: str, version: str) -> list[Answer]:
+        said = {"models": [CARD | {"sha256": sha256}]}, {"versions": {"denoise": version}}
+        return [(200, {}, json.dumps(each).encode()) for each in said]
 
-    fake.answers = [card("1"), (200, PNG, PICTURE)]
+    fake.answers = [*facts("1", "7.0"), (200, PNG, PICTURE)]
     assert here.run("in", "-o", "out", "--url", fake.url)[0] == 0
-    fake.answers = [card("1")]
+    fake.answers = facts("1", "7.0")
     assert here.run("in", "-o", "out", "--url", fake.url)[1].startswith("Nothing was left to do; 1 done before")
-    fake.answers = [card("2")]
+    fake.answers = facts("2", "7.0")
     assert "made by another model" in here.run("in", "-o", "out", "--url", fake.url)[1]
+    fake.answers = facts("1", "7.1")
+    assert "made by another version" in here.run("in", "-o", "out", "--url", fake.url)[1]
 
 
 @pytest.mark.parametrize("more", [(), ("--overwrite",)])
@@ -236,7 +239,7 @@ def test_nor_does_what_a_service_says(here: Here, fake: Fake) -> None:
     ended = denoise("models", "--url", fake.url)
     assert ended.returncode == 0
     assert printable(ended.stdout.decode().strip()) == ended.stdout.decode().strip()
-    fake.answers.append((400, {}, json.dumps({"detail": f"no{ESCAPES}"}).encode()))
+    fake.answers += [fake.answers[0], (400, {}, json.dumps({"detail": f"no{ESCAPES}"}).encode())]
     status, said = here.run("in", "-o", "out", "--url", fake.url)
     assert (status, said) == (1, r"in/7.png: no\x1b]0;owned\x07\x1b[1A\x9b2J\x7f\u202e\r")
 
@@ -245,6 +248,7 @@ def test_what_is_no_picture_leaves_no_file(here: Here, fake: Fake) -> None:
     for source, target in (("in", "out"), ("in/7.png", "out.png")):
         fake.answers = [
             (200, {}, json.dumps({"models": [CARD]}).encode()),
+            (404, {}, b""),
             (200, {"Content-Type": "text/html"}, b"<html>log in</html>"),
         ]
         assert here.run(source, "-o", target, "--url", fake.url)[0] == 1
@@ -277,6 +281,8 @@ def test_a_silent_service_does_not_keep_the_command_from_ending() -> None:
             assert caller.recv(10_000).startswith(b"GET /models ")
             models = json.dumps({"models": [CARD]}).encode()
             caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(models), models))
+            assert caller.recv(10_000).startswith(b"GET /info ")
+            caller.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
             caller.recv(10)  # The picture is being sent; it gets no answer.
             process.send_signal(signal.SIGTERM)
             _, said = process.communicate(timeout=PATIENCE_S)

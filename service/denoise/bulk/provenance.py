@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from denoise import __version__
 from denoise.bulk.files import Failure, Item, is_array, read_picture, refuse_existing, write_whole
 from denoise.bulk.plan import Plan
 from denoise.cleaning import Parameters
@@ -36,8 +35,17 @@ class Taken(RequestError):
 
 
 class Maker(NamedTuple):
-    """What makes answers: a model, the sha256 of its file, and what is asked of it; of tables, the column too."""
+    """What makes answers.
 
+    Attributes:
+        version: of `denoise`, of the running service where one does the work.
+        model: its name.
+        sha256: of the model's file.
+        parameters: what is asked of it.
+        column: of tables, the one with pictures.
+    """
+
+    version: str
     model: str
     sha256: str
     parameters: Parameters
@@ -50,7 +58,7 @@ class Maker(NamedTuple):
             parameters["column"] = self.column
         if kind is not None:
             parameters["format"] = kind
-        label = {"version": __version__, "model": self.model, "sha256": self.sha256}
+        label = {"version": self.version, "model": self.model, "sha256": self.sha256}
         return {**label, "parameters": parameters, "source": source}
 
     def label_picture(self, content: bytes, kind: Kind) -> Label:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from denoise import machine
+from denoise import __version__, machine
 from denoise.bulk import arrays
 from denoise.bulk.processes import PROCESSES_ON_A_GPU, Cleaner, Engine, cleaner
 from denoise.bulk.provenance import Maker
@@ -42,7 +42,7 @@ def local(settings: Settings, parameters: Parameters, jobs: int | None) -> Backe
     if name not in models:
         raise UnknownModel(f"There is no model named '{name}'; there are: {', '.join(models)}.")
     model = models[name]
-    maker = Maker(name, model.sha256, parameters)
+    maker = Maker(__version__, name, model.sha256, parameters)
     jobs = jobs or min(machine.cpus(), PROCESSES_ON_A_GPU if model.provider == CUDA else machine.cpus())
     return Backend(
         cleaner(model, parameters, settings.max_pixels),
@@ -67,7 +67,7 @@ def remote(url: str, key: str | None, parameters: Parameters, jobs: int | None) 
     return Backend(
         lambda content, kind: service.clean(content, kind, card.task, parameters),
         _array_work(lambda pixels: service.run(name, pixels), card.size, parameters, jobs),
-        Maker(name, card.sha256, parameters),
+        Maker(service.version(), name, card.sha256, parameters),
         None,
         jobs,
     )

@@ -25,11 +25,12 @@ from denoise.pictures.images import PNG, Kind
 TIMEOUT_SECONDS = 300.0  # A large picture takes a while.
 MOST_TRIES = 10  # A request that is refused for being one too many is made again.
 USUAL_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
-CARDS_BYTES = 1024 * 1024
+CARDS_BYTES = INFO_BYTES = 1024 * 1024
 JSON_BYTES = 64 * 1024  # The JSON before a tensor, or an error.
 CONNECTIONS = 64
 LONGEST_NAME = 255
-OK, BUSY, ERRORS = 200, (429, 503), 400
+UNKNOWN_VERSION = "unknown"
+OK, BUSY, ERRORS, FAULTS = 200, (429, 503), 400, 500  # From FAULTS on, an error is the service's own.
 OCTETS = "application/octet-stream"
 JSON_LENGTH = "Inference-Header-Content-Length"
 PNG_START, PNG_END = PNG + b"\0\0\0\rIHDR", b"IEND\xae\x42\x60\x82"
@@ -73,6 +74,18 @@ class Cards(BaseModel):
     models: list[Card]
 
 
+class Versions(BaseModel):
+    """What versions a service tells, as far as they are of use here."""
+
+    denoise: str = Field(min_length=1, max_length=LONGEST_NAME)
+
+
+class Info(BaseModel):
+    """What a service says of itself, as far as it is of use here."""
+
+    versions: Versions
+
+
 class Answer(NamedTuple):
     """A whole answer of the service."""
 
@@ -110,6 +123,16 @@ class Client:
         except ValidationError:
             raise Unanswered(f"{self.url} answers, and is no service of this kind: it lists no models.") from None
 
+    def version(self) -> str:
+        """The version of `denoise` there; UNKNOWN_VERSION where that is not told. Raises Unanswered."""
+        answer = self._ask_patiently("GET", "/info", limit=INFO_BYTES)
+        if answer.status >= FAULTS:
+            raise Unanswered(_explain(answer))
+        try:
+            return Info.model_validate_json(answer.content).versions.denoise
+        except ValidationError:  # What stands before a service may let no more through than its other routes.
+            return UNKNOWN_VERSION
+
     def clean(self, content: bytes, kind: Kind, task: str, parameters: Parameters) -> bytes:
         """The answer to a picture's bytes, by the route of a task. Raises RequestError."""
         query = urlencode(parameters.model_dump(exclude_none=True))
@@ -144,14 +167,21 @@ class Client:
     def _ask(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, limit: int = 0
     ) -> Answer:
-        """An answer of status 200; asks again while the service is busy. Raises Unanswered."""
+        """An answer of status 200. Raises Unanswered."""
+        answer = self._ask_patiently(method, path, body, headers, limit)
+        if answer.status != OK:
+            raise Unanswered(_explain(answer))
+        return answer
+
+    def _ask_patiently(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, limit: int = 0
+    ) -> Answer:
+        """An answer of any status; asks again while the service is busy. Raises Unanswered."""
         for tries_left in reversed(range(MOST_TRIES)):
             answer = self._request(method, path, body, headers or {}, limit)
             if answer.status not in BUSY or not tries_left:
                 break
             time.sleep(_wait_seconds(answer.headers.get("Retry-After", "")))
-        if answer.status != OK:
-            raise Unanswered(_explain(answer))
         return answer
 
     def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str], limit: int) -> Answer:
