@@ -23,6 +23,7 @@ from denoise.server.unread import HeldBytes, unread_bytes
 from denoise.server.upgrades import new_parser, without_offer
 from denoise.server.whole_answers import WholeAnswer
 
+MOST_PIPELINED = 100  # So many requests of one connection wait for their answers; it ends with the last of them.
 LINGER_S = 2.0  # What a caller still sends is read and dropped for this long, so that it can read why.
 
 
@@ -43,7 +44,7 @@ class Connection(HttpToolsProtocol):
         self._service = refusals.service
         self._limits = Limits(self._service.settings, self.loop.time())
         self._unanswered: deque[RequestResponseCycle] = deque()
-        self._incoming: RequestResponseCycle | None = None  # of which the body is not all there
+        self._incoming: RequestResponseCycle | None = None  # Its body is not all there.
         self._answered_early = False  # The request that is coming in has its answer before its end.
         self._offers_upgrade = False
         self._is_surplus = False  # There was no place for it but as a probe.
@@ -111,8 +112,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def _no_place(self) -> bytes:
-        sentence = TOO_MANY.format(self._service.settings.max_connections)
-        return refuse(HTTPStatus.SERVICE_UNAVAILABLE, sentence, "", "")
+        return refuse(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY.format(self._service.settings.max_connections), "", "")
 
     def data_received(self, data: bytes) -> None:
         """Called with what has come."""
@@ -146,15 +146,15 @@ class Connection(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's gives None: it closes
         """Called when the caller sends no more; gives whether it may still wait for an answer."""
         asks = self._unanswered and (self._limits.stage is Stage.REQUEST or self._is_deaf)
-        if self._is_ending or not asks or self._unanswered[0].scope["http_version"] == "1.0":  # it has no interim ones
+        if self._is_ending or not asks or self._unanswered[0].scope["http_version"] == "1.0":  # It has no interim ones.
             return False
         self._unanswered[-1].keep_alive = False
         self._signs = SignsOfLife(self.transport, self._answer_has_not_begun)
         return True
 
     def _answer_has_not_begun(self) -> bool:
-        is_open = not self._is_ending and not self.transport.is_closing()
-        return is_open and bool(self._unanswered) and not self._unanswered[0].response_started
+        is_over = self._is_ending or self.transport.is_closing() or not self._unanswered
+        return not is_over and not self._unanswered[0].response_started
 
     def on_message_begin(self) -> None:
         """Called with the first byte of a request."""
@@ -165,9 +165,10 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Called when the parser has judged all of its headers."""
         method = self.parser.get_method()
-        if self.transport.is_closing():  # the last answer has gone out: what comes behind it gets none
+        if len(self._unanswered) >= MOST_PIPELINED:
+            self._unanswered[-1].keep_alive, self._is_deaf = False, True
+        if self._is_deaf or self.transport.is_closing():  # What comes behind the last answer gets none.
             self._is_deaf = True
-        if self._is_deaf:
             return
         if self._limits.head_is_too_large(method, self.url, self.headers):
             self._refuse_head()
@@ -179,7 +180,7 @@ class Connection(HttpToolsProtocol):
         if self._refuse_place() or self._refuse_picture():
             return
         super().on_headers_complete()
-        self.headers = []  # trailers, which mean nothing here, must not become headers
+        self.headers = []  # Trailers, which mean nothing here, must not become headers.
         self._incoming = self.cycle
         self._unanswered.append(self.cycle)
         if self.scope["method"] != "HEAD":
@@ -213,7 +214,7 @@ class Connection(HttpToolsProtocol):
             return
         super().on_response_complete()
         if body_is_coming and self.expect_100_continue:
-            self._end()  # the caller may not send it any more: what comes next could be either
+            self._end()  # The caller may not send it any more: what comes next could be either.
 
     def pause_writing(self) -> None:
         """Called when too much of what is sent is not read."""
@@ -236,8 +237,7 @@ class Connection(HttpToolsProtocol):
     def _refuse_place(self) -> bool:
         """Answers a request, other than a probe, on a connection that there is no place for; gives whether it did."""
         most = self._service.settings.max_connections
-        has_place = not self._is_surplus or len(self.connections) <= most or self._make_room()
-        if has_place or self._path() in PROBES:
+        if not self._is_surplus or len(self.connections) <= most or self._make_room() or self._path() in PROBES:
             return False
         self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY.format(most))
         return True
@@ -252,8 +252,8 @@ class Connection(HttpToolsProtocol):
         path = self._path()
         if path not in self._refusals.image_routes or self.parser.get_method() != b"POST":
             return False
-        keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
-        keep_alive = keep_alive and not self.expect_100_continue  # the caller may or may not send the body now
+        is_old = self.parser.get_http_version() == "1.0"
+        keep_alive = self.parser.should_keep_alive() and not is_old and not self.expect_100_continue
         self.transport.write(self._refusals.refuse_picture(path, self._sent_id(), keep_alive))
         self._answered_early, self.headers = True, []
         if not keep_alive:
@@ -267,16 +267,16 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Answers the request that is coming in, before or instead of the app, and hangs up."""
         self._is_deaf = True
-        if self._incoming and len(self._unanswered) > 1:  # it waits behind others, for what will never come
+        if self._incoming and len(self._unanswered) > 1:  # It waits behind others, for what will never come.
             self.pipeline.remove(next(waiting for waiting in self.pipeline if waiting[0] is self._incoming))
             self._unanswered.remove(self._incoming)
             self._incoming = None
-        if self._unanswered and not self._incoming:  # an earlier one gets its answer first
+        if self._unanswered and not self._incoming:  # An earlier one gets its answer first.
             self._unanswered[-1].keep_alive = False
             return
         if not self._answered_early and not (self._incoming and self._incoming.response_started):
             head_is_known = self._limits.stage is Stage.BODY
-            path = self.scope.get("path", "") if head_is_known else ""  # a URL that is none has no path
+            path = self.scope.get("path", "") if head_is_known else ""  # A URL that is none has no path.
             self.transport.write(refuse(status, sentence, path, self._sent_id() if head_is_known else ""))
         self._end()
 
