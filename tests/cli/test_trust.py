@@ -283,7 +283,9 @@ def test_a_silent_service_does_not_keep_the_command_from_ending() -> None:
             caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(models), models))
             assert caller.recv(10_000).startswith(b"GET /info ")
             caller.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-            caller.recv(10)  # The picture is being sent; it gets no answer.
+            while b"POST " not in caller.recv(10):  # The picture is being sent; it gets no answer.
+                pass
+            time.sleep(0.5)  # All threads of the command have started, and it waits for them.
             process.send_signal(signal.SIGTERM)
             _, said = process.communicate(timeout=PATIENCE_S)
             caller.close()
