@@ -19,7 +19,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from denoise.bulk import arrays, cluster, tables
-from denoise.bulk.pieces import Job, Outcome, Piece
+from denoise.bulk.pieces import BulkJob, BulkPiece, Outcome
 from denoise.bulk.plan import make_plan
 from denoise.bulk.processes import Engine, cleaner
 from denoise.bulk.provenance import Maker
@@ -53,9 +53,9 @@ def png(digit: Pixels) -> bytes:
     return file.getvalue()
 
 
-def job(model: Path) -> Job:
+def job(model: Path) -> BulkJob:
     engine, opened = Engine(model, CPU, Maker("1.0", model.stem, "", Parameters())), Denoiser(model, CPU, 1)
-    return Job(engine, arrays.Work(opened, opened.size), "auto", 2, False)
+    return BulkJob(engine, arrays.Work(opened, opened.size), "auto", 2, False)
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -206,7 +206,7 @@ def test_a_picture_that_kills_processes_takes_no_other_with_it(
 class Deadly(cluster.PieceActor):
     """A process that one of the pictures kills."""
 
-    def do(self, piece: Piece) -> Outcome:
+    def do(self, piece: BulkPiece) -> Outcome:
         """Dies of that picture."""
         if any(item.source.name == "007.png" for item in piece.items):
             os._exit(1)

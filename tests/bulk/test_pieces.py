@@ -8,14 +8,14 @@ import pytest
 
 from denoise.bulk import arrays
 from denoise.bulk.files import Item
-from denoise.bulk.pieces import Job, PartedFile, Piece
+from denoise.bulk.pieces import BulkJob, BulkPiece, PartedFile
 from denoise.bulk.processes import Engine
 from denoise.bulk.provenance import Maker
 from denoise.cleaning import Parameters
 from denoise.inference.denoiser import CPU, Restored
 
 WORK = arrays.Work(lambda pixels: Restored(pixels, None), (28, 28))
-JOB = Job(Engine(Path("copy.onnx"), CPU, Maker("1.0", "copy", "", Parameters())), WORK, None, None, False)
+JOB = BulkJob(Engine(Path("copy.onnx"), CPU, Maker("1.0", "copy", "", Parameters())), WORK, None, None, False)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Item:
     return Item(tmp_path / "digits.npy", tmp_path / "clean.npy", "png")
 
 
-def clean(item: Item, piece: Piece) -> None:
+def clean(item: Item, piece: BulkPiece) -> None:
     assert isinstance(piece.part, arrays.ArrayPart)
     piece.answer.parent.mkdir(exist_ok=True)
     with piece.answer.open("wb") as file:

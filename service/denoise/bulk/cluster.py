@@ -26,7 +26,7 @@ from ray.exceptions import RayError
 from denoise.bulk import arrays, tables
 from denoise.bulk.arrays import ArrayPart
 from denoise.bulk.files import Failure, Item, explain, write_whole
-from denoise.bulk.pieces import Job, Outcome, PartedFile, Piece
+from denoise.bulk.pieces import BulkJob, BulkPiece, Outcome, PartedFile
 from denoise.bulk.plan import Plan
 from denoise.bulk.processes import PROCESSES_ON_A_GPU, Engine, clean_file, cleaner
 from denoise.bulk.tables import RowRange
@@ -39,14 +39,14 @@ STORE_BYTES = 200 * 1024 * 1024  # Ray moves numbers and outcomes here, which is
 DIED = "Every process that worked on it died."
 
 
-def clean(plan: Plan, job: Job, announce: Callable[[int], None]) -> Generator[Outcome]:
+def clean(plan: Plan, job: BulkJob, announce: Callable[[int], None]) -> Generator[Outcome]:
     """Does what is planned; tells each piece's outcome in no order, and announces how many pictures files have.
 
     Raises SetupError when the cluster cannot do it.
     """
     work = _Work(job)
     work.pieces = [
-        Piece(tuple(plan.pictures[at : at + PICTURES_PER_PIECE]))
+        BulkPiece(tuple(plan.pictures[at : at + PICTURES_PER_PIECE]))
         for at in range(0, len(plan.pictures), PICTURES_PER_PIECE)
     ]
     for item in plan.arrays:
@@ -72,9 +72,9 @@ class _Work:
         failed: files of which a part failed: one failure of a file is enough.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BulkJob) -> None:
         self.job = job
-        self.pieces: list[Piece] = []
+        self.pieces: list[BulkPiece] = []
         self.files: dict[str, PartedFile] = {}
         self.waiting: dict[str, set[Path]] = {}
         self.failed: set[str] = set()
@@ -100,13 +100,13 @@ class _Work:
         `alone`: pictures are done one by one, so that none is lost for another's fault.
         """
         if alone:
-            self.pieces = [Piece((one,), piece.part, piece.answer) for piece in self.pieces for one in piece.items]
+            self.pieces = [BulkPiece((one,), piece.part, piece.answer) for piece in self.pieces for one in piece.items]
         left = dict(enumerate(self.pieces))
         for number, outcome in _outcomes(self.pieces, self.job, alone=alone):
             yield from self._follow(left.pop(number), outcome)
         self.pieces = list(left.values())
 
-    def _follow(self, piece: Piece, outcome: Outcome) -> Generator[Outcome]:
+    def _follow(self, piece: BulkPiece, outcome: Outcome) -> Generator[Outcome]:
         """A piece's outcome, and that of its file where it was the last part of one."""
         source = str(piece.items[0].source)
         if piece.part is None:
@@ -129,7 +129,7 @@ def _join(file: PartedFile) -> Outcome:
 
 
 @contextmanager
-def _cluster(job: Job) -> Generator[None]:
+def _cluster(job: BulkJob) -> Generator[None]:
     """The cluster at the address, or one of this machine's own. Raises SetupError."""
     cpus = job.jobs or job.work.threads
     own: dict[str, Any] = (
@@ -157,7 +157,7 @@ def _cluster(job: Job) -> Generator[None]:
             ray.shutdown()
 
 
-def _outcomes(pieces: Sequence[Piece], job: Job, *, alone: bool) -> Generator[tuple[int, Outcome]]:
+def _outcomes(pieces: Sequence[BulkPiece], job: BulkJob, *, alone: bool) -> Generator[tuple[int, Outcome]]:
     """Each piece's outcome, by its number; none of those whose processes have died too often.
 
     `alone`: a process has but one at a time, so that none is lost for another's fault.
@@ -189,7 +189,7 @@ class PieceActor:
     """What does pieces in a process of Ray's."""
 
     def __init__(self, pieces: Any, engine: Engine, size: tuple[int, int] | None) -> None:
-        self.pieces: list[Piece] = ray.get(pieces)
+        self.pieces: list[BulkPiece] = ray.get(pieces)
         self.maker = engine.maker
         model, parameters = Denoiser(engine.path, engine.provider, 1), engine.maker.parameters
         self.clean = cleaner(model, parameters, engine.max_pixels)
@@ -200,7 +200,7 @@ class PieceActor:
         outcome = self.do(self.pieces[row["piece"]])
         return {"piece": row["piece"], "cleaned": outcome.cleaned, "failures": json.dumps(outcome.failures)}
 
-    def do(self, piece: Piece) -> Outcome:
+    def do(self, piece: BulkPiece) -> Outcome:
         """Does a piece."""
         if piece.part is None:
             whys = [(item, clean_file(item, self.clean, self.maker)) for item in piece.items]

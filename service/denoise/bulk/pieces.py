@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
     failures: list[Failure]
 
 
-class Job(NamedTuple):
+class BulkJob(NamedTuple):
     """How all of it is to be done.
 
     Attributes:
@@ -52,7 +52,7 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Piece:
+class BulkPiece:
     """What a process does at a time: pictures, or a part of the one file that is named.
 
     Attributes:
@@ -69,7 +69,7 @@ class Piece:
 class PartedFile:
     """A file of many pictures, in parts."""
 
-    def __init__(self, item: Item, job: Job) -> None:
+    def __init__(self, item: Item, job: BulkJob) -> None:
         """Raises RequestError and OSError."""
         self.item, self.job, self.source = item, job, str(item.source)
         self.is_table = is_table(item.source.name)
@@ -94,9 +94,9 @@ class PartedFile:
         """Where each part's answer is kept."""
         return {part: self.folder / f"{number:07}" for number, part in enumerate(self.parts)}
 
-    def missing(self) -> list[Piece]:
+    def missing(self) -> list[BulkPiece]:
         """What there is still to do."""
-        return [Piece((self.item,), part, path) for part, path in self.answers.items() if not path.exists()]
+        return [BulkPiece((self.item,), part, path) for part, path in self.answers.items() if not path.exists()]
 
     def join(self) -> list[Failure]:
         """Puts the answer together. Raises RequestError and OSError."""

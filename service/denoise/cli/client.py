@@ -86,7 +86,7 @@ class Info(BaseModel):
     versions: Versions
 
 
-class Answer(NamedTuple):
+class Reply(NamedTuple):
     """A whole answer of the service."""
 
     status: int
@@ -166,7 +166,7 @@ class Client:
 
     def _ask(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, limit: int = 0
-    ) -> Answer:
+    ) -> Reply:
         """An answer of status 200. Raises Unanswered."""
         answer = self._ask_patiently(method, path, body, headers, limit)
         if answer.status != OK:
@@ -175,7 +175,7 @@ class Client:
 
     def _ask_patiently(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, limit: int = 0
-    ) -> Answer:
+    ) -> Reply:
         """An answer of any status; asks again while the service is busy. Raises Unanswered."""
         for tries_left in reversed(range(MOST_TRIES)):
             answer = self._request(method, path, body, headers or {}, limit)
@@ -184,7 +184,7 @@ class Client:
             time.sleep(_wait_seconds(answer.headers.get("Retry-After", "")))
         return answer
 
-    def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str], limit: int) -> Answer:
+    def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str], limit: int) -> Reply:
         """One answer, whatever its status, of at most `limit` bytes where that is 200. Raises Unanswered."""
         headers = {**self._pool.headers, **headers}
         try:
@@ -197,7 +197,7 @@ class Client:
                     response.release_conn()
                 elif response.status == OK:
                     raise Unanswered(f"{self.url} answers with more than {limit:,} bytes.")
-                return Answer(response.status, response.reason or "", response.headers, content)
+                return Reply(response.status, response.reason or "", response.headers, content)
         except HTTPError as error:
             raise Unanswered(f"No service answers at {self.url}: {_cause(error)}.") from None
 
@@ -231,7 +231,7 @@ def _wait_seconds(retry_after: str) -> float:
     return min(seconds, LONGEST_WAIT_SECONDS)
 
 
-def _explain(answer: Answer) -> str:
+def _explain(answer: Reply) -> str:
     """The sentence in an error's body, or what is wrong with its status."""
     try:
         problem: Any = json.loads(answer.content) if answer.status >= ERRORS else None

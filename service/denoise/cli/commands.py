@@ -186,7 +186,7 @@ def bulk(
         assert here.engine
         maker = here.maker._replace(column=column)
         plan = sort_out(plan, maker, overwrite=overwrite)
-        job = pieces.Job(here.engine._replace(maker=maker), here.work, address, jobs, overwrite)
+        job = pieces.BulkJob(here.engine._replace(maker=maker), here.work, address, jobs, overwrite)
 
         def work(tally: Tally) -> None:
             with closing(cluster.clean(plan, job, tally.expect)) as outcomes:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 
-class _Waiting(NamedTuple):
+class _Claim(NamedTuple):
     amount: int
     turn: "asyncio.Future[None]"
 
@@ -23,7 +23,7 @@ class FairLimiter:
         self.most = most
         self.taken = 0
         # The callers who wait, the one whose turn is next first.
-        self._waiting: dict[object, deque[_Waiting]] = {}
+        self._waiting: dict[object, deque[_Claim]] = {}
 
     @property
     def waiting(self) -> int:
@@ -43,7 +43,7 @@ class FairLimiter:
         if not self._waiting and self._fits(amount):
             self.taken += amount
             return
-        mine = _Waiting(amount, asyncio.get_running_loop().create_future())
+        mine = _Claim(amount, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(caller, deque()).append(mine)
         try:
             await mine.turn

@@ -50,7 +50,7 @@ class Answer(BaseModel):
         return self.model_dump(exclude=None if self.psnr else {"psnr"})
 
 
-class Restored(Answer):
+class NamedAnswer(Answer):
     """One of several answers."""
 
     filename: str
@@ -66,7 +66,7 @@ class Failed(BaseModel):
 class Batch(BaseModel):
     """The JSON form of several answers, in the order of the files."""
 
-    results: list[Restored | Failed]
+    results: list[NamedAnswer | Failed]
 
 
 def accepted(request: Request, choices: Sequence[str]) -> str:

@@ -57,7 +57,7 @@ def problem_responses(descriptions: Mapping[int | str, str]) -> dict[int | str, 
     return {status: {"content": content, "description": description} for status, description in descriptions.items()}
 
 
-class Failure(BaseModel):
+class ProtocolError(BaseModel):
     """What went wrong, as the Open Inference Protocol has it."""
 
     error: str = Field(description="a sentence with the offending value and the limit in it")
@@ -65,7 +65,9 @@ class Failure(BaseModel):
 
 def failure_responses(descriptions: Mapping[int | str, str]) -> dict[int | str, dict[str, Any]]:
     """What FastAPI takes as `responses`, for a route of the Open Inference Protocol."""
-    return {status: {"model": Failure, "description": description} for status, description in descriptions.items()}
+    return {
+        status: {"model": ProtocolError, "description": description} for status, description in descriptions.items()
+    }
 
 
 UNKNOWN = "No model has that name, or not that version."
@@ -173,7 +175,7 @@ def describe(schema: dict[str, Any], service: Service) -> None:
                 operation["responses"].pop("422", None)  # FastAPI adds it, and it never comes.
         if service.settings.api_keys and method == "post":
             operation["security"] = [{"key": []}]
-            kind, schema_of = (JSON, "Failure") if path.startswith("/v2") else (MEDIA_TYPE, "Problem")
+            kind, schema_of = (JSON, "ProtocolError") if path.startswith("/v2") else (MEDIA_TYPE, "Problem")
             operation["responses"]["401"] = {
                 "description": "A key is needed, and the request has none or a wrong one.",
                 "content": {kind: {"schema": {"$ref": f"#/components/schemas/{schema_of}"}}},
