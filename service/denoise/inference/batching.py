@@ -6,8 +6,8 @@ small pictures that is cheaper than any thread: handing one over costs more than
 the processor's caches, so what comes before and after it is cheaper for many pictures together; yet it takes about
 TURN_S at most, so that new requests are looked at, and refused in time where there are too many.
 
-Turns are fair: models and sizes take them in rotation, and so do callers; whoever has more pictures than fit into a run
-waits for the others before the next.
+Turns are fair: models and sizes take them in rotation, and so do callers; whoever has more than PICTURES_PER_TURN
+pictures waits for the others before the next.
 """
 
 import asyncio
@@ -27,6 +27,8 @@ from denoise.pictures import Pixels
 # A runtime keeps memory and plans for each number of pictures that it has run, so there are few.
 PICTURES_PER_RUN = (64, 32, 16, 8, 4, 2, 1)
 TURN_S = 0.02
+# A caller has a turn of so many pictures: with fewer, all of those who wait for tensors of as many would wait longest.
+PICTURES_PER_TURN = 64
 
 
 class Ran(NamedTuple):
@@ -49,12 +51,16 @@ class Ran(NamedTuple):
 
 @dataclass(slots=True)
 class _Waiting:
-    """Pictures `[count, height, width]` of one caller, the first `taken` of which have been put into runs."""
+    """Pictures `[count, height, width]` of one caller.
+
+    The first `taken` have been put into runs, the last `in_turn` of them since the caller's turn began.
+    """
 
     pixels: Pixels
     answer: "asyncio.Future[Ran]"
     since: float
     taken: int = 0
+    in_turn: int = 0
     ran: list[Ran] = field(default_factory=list)
 
     @property
@@ -150,6 +156,7 @@ class Batcher:
         for waiting in takers:
             part = _Part(waiting, waiting.pixels[waiting.taken : waiting.taken + left])
             waiting.taken += len(part.pixels)
+            waiting.in_turn += len(part.pixels)
             left -= len(part.pixels)
             line.pictures -= len(part.pixels)
             if len(part.pixels):
@@ -157,8 +164,12 @@ class Batcher:
             else:
                 unserved.append(waiting)
         line.waiting.extendleft(reversed(unserved))
-        # Who has more pictures than fitted has the next turn after the others.
-        line.waiting.extend(part.waiting for part in batch if part.waiting.left)
+        for waiting, _ in reversed(batch):
+            if waiting.left and waiting.in_turn < PICTURES_PER_TURN:
+                line.waiting.appendleft(waiting)
+            elif waiting.left:  # Its next turn comes after those of the others.
+                waiting.in_turn = 0
+                line.waiting.append(waiting)
         return batch
 
     def _takers(self, line: _Line, fitting: float) -> list[_Waiting]:
