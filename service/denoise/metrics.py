@@ -37,6 +37,8 @@ _stage = lru_cache(_stages.labels)
 _batch = lru_cache(_batches.labels)
 _refusal = lru_cache(_refusals.labels)
 _queue = lru_cache(_waiting.labels)
+# What waited when it was last set: setting it again, after each run, takes longer than looking here.
+_last_waiting: dict[str, int] = {}
 
 
 def count_answer(route: str, status: int, seconds: float) -> None:
@@ -62,7 +64,9 @@ def count_refusal(reason: str) -> None:
 
 def set_waiting(size: str, pictures: int) -> None:
     """So many `small` or `large` pictures wait now."""
-    _queue(size).set(pictures)
+    if _last_waiting.get(size) != pictures:
+        _last_waiting[size] = pictures
+        _queue(size).set(pictures)
 
 
 def set_models(served: Iterable[tuple[str, str, str]], *, gone: Iterable[tuple[str, str, str]] = ()) -> None:
