@@ -14,7 +14,8 @@ PACKAGE = ROOT / "service" / "denoise"
 # From the top floor down; `cleaning` is a file at the top of the package.
 FLOORS = ("cli", "server", "web", "bulk", "cleaning", "inference", "pictures", "ground")
 GROUND = {"errors", "logs", "machine", "metrics", "settings"}
-FACES = {"__init__", "__main__"}  # of the package: they may import any room
+# The faces of the package may import any room.
+FACES = {"__init__", "__main__"}
 
 
 def files(folder: Path) -> list[Path]:

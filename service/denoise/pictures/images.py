@@ -38,7 +38,6 @@ PNG = b"\x89PNG\r\n\x1a\n"
 PLAIN_START, PLAIN_KIND, PLAIN_END = PNG + b"\0\0\0\rIHDR", b"\x08\0\0\0\0", b"\0\0\0\0IEND"
 # Progressive JPEGs have about ten scans.
 JPEG, JPEG_SCAN, JPEG_END, MOST_SCANS = b"\xff\xd8", b"\xda", b"\xd9", 200
-# Within a scan, 0xFF is followed by a zero or by one of eight restart markers, or a marker stands there.
 JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 # These markers have no length and no content.
 JPEG_BARE = (b"\x01", b"\xd8")

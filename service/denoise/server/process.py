@@ -206,7 +206,7 @@ def _server(settings: Settings, listener: Listener) -> Server:
     )
     server = Server(config, app, listener)
     gc.collect()
-    gc.freeze()  # what lives as long as the process need not be looked at again and again
+    gc.freeze()  # The collector need not look again and again at what lives as long as the process.
     return server
 
 

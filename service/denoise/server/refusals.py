@@ -65,7 +65,7 @@ def _problem(status: HTTPStatus, sentence: str, path: str, request_id: str, keep
 @lru_cache(maxsize=64)
 def _around_id(status: HTTPStatus, sentence: str, path: str, id_length: int, keep_alive: bool) -> list[bytes]:
     """What stands before, between and after the places of a request's id, of that many characters, in an answer."""
-    blank = "\x7f" * id_length  # which JSON leaves as it is, and no id has
+    blank = "\x7f" * id_length  # JSON leaves this character as it is, and no id has it.
     content, media_type = answer(status, sentence, path, blank)
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
     lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"content-type: {media_type}", f"content-length: {len(body)}"]
