@@ -13,4 +13,4 @@ def test_polarity_of_mnist_digits_is_found_under_any_noise(digits: Pixels, facto
     for picture in noisy(digits[:300], factor):
         wrong += polarity.has_dark_ink(picture)
         wrong += not polarity.has_dark_ink(1 - picture)
-    assert wrong <= 1  # of 600: at 0.8 some digits are hidden from people, too
+    assert wrong <= 1  # At noise 0.8, one of the 600 may be hidden from people too.
