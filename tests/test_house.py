@@ -79,7 +79,7 @@ def test_imports_run_downwards_only(path: Path) -> None:
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("PIL", {"pictures/images.py"}),
+        ("PIL", {"pictures/images.py", "pictures/png.py", "pictures/tiff.py"}),
         ("onnxruntime", {"inference/denoiser.py"}),
         ("typer", {"cli/commands.py", "cli/options.py"}),
         ("rich", {"cli/report.py"}),

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from denoise.errors import BrokenBody, TooLarge, UnsupportedKind
-from denoise.pictures import images
+from denoise.pictures import images, png
 from tests.conftest import CLEAN_7
 
 LIMIT = 1_000_000  # pixels
@@ -52,7 +52,7 @@ def test_a_plain_png_with_any_byte_damaged_is_what_pillow_makes_of_it(monkeypatc
     whole = bytearray(file(Image.fromarray(RAMP), "PNG"))
     damaged = [bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :]) for place in range(len(whole))]
     plain = [made(content) for content in damaged]
-    monkeypatch.setattr(images, "_plain", lambda *_: None)
+    monkeypatch.setattr(png, "read_plain", lambda *_: None)
     assert plain == [made(content) for content in damaged]
 
 

@@ -18,7 +18,8 @@ from denoise.bulk.files import Failure, Item, is_array, read_picture, refuse_exi
 from denoise.bulk.plan import Plan
 from denoise.cleaning import Parameters
 from denoise.errors import RequestError
-from denoise.pictures.images import PNG, Kind
+from denoise.pictures import png
+from denoise.pictures.images import Kind
 
 PNG_HEADER_BYTES = 33  # The signature and the chunk IHDR; a chunk of text may follow at once.
 CHUNK_HEAD, CHUNK_SUM = struct.Struct(">I4s"), struct.Struct(">I")
@@ -99,12 +100,12 @@ def write_many(item: Item, label: Label) -> AbstractContextManager[BinaryIO]:
     return write_whole(item.target, overwrite=item.overwrite, before_move=write_note)
 
 
-def insert(png: bytes, label: Label) -> bytes:
+def insert(file: bytes, label: Label) -> bytes:
     """A PNG with a label in it."""
     text = KEYWORD + json.dumps(label).encode("latin-1")
     name = b"tEXt"
     chunk = CHUNK_HEAD.pack(len(text), name) + text + CHUNK_SUM.pack(zlib.crc32(name + text))
-    return png[:PNG_HEADER_BYTES] + chunk + png[PNG_HEADER_BYTES:]
+    return file[:PNG_HEADER_BYTES] + chunk + file[PNG_HEADER_BYTES:]
 
 
 def read_label(answer: Path) -> Label | None:
@@ -114,7 +115,7 @@ def read_label(answer: Path) -> Label | None:
         if not stat.S_ISREG(facts.st_mode):
             return None
         start = _read_start(answer)
-        if start.startswith(PNG):
+        if start.startswith(png.SIGNATURE):
             return _parse(_text(start))
         note = _note(answer)
         label = _parse(_read_start(note)) if stat.S_ISREG(note.lstat().st_mode) else None
@@ -190,14 +191,14 @@ def _read_start(path: Path) -> bytes:
         return file.read(LABEL_BYTES)
 
 
-def _text(png: bytes) -> bytes:
+def _text(file: bytes) -> bytes:
     """The text of the chunk behind a PNG's header, where that is a label."""
     try:
-        length, name = CHUNK_HEAD.unpack_from(png, PNG_HEADER_BYTES)
+        length, name = CHUNK_HEAD.unpack_from(file, PNG_HEADER_BYTES)
     except struct.error:
         return b""
     start = PNG_HEADER_BYTES + CHUNK_HEAD.size
-    text = png[start : start + length]
+    text = file[start : start + length]
     return text.removeprefix(KEYWORD) if name == b"tEXt" and text.startswith(KEYWORD) else b""
 
 

@@ -19,8 +19,8 @@ from denoise.bulk.files import PICTURE_BYTES
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, RequestError
 from denoise.inference.denoiser import Restored
-from denoise.pictures import Pixels
-from denoise.pictures.images import PNG, Kind
+from denoise.pictures import Pixels, png
+from denoise.pictures.images import Kind
 
 TIMEOUT_SECONDS = 300.0  # A large picture takes a while.
 MOST_TRIES = 10  # A request that is refused for being one too many is made again.
@@ -33,7 +33,7 @@ UNKNOWN_VERSION = "unknown"
 OK, BUSY, ERRORS, FAULTS = 200, (429, 503), 400, 500  # From FAULTS on, an error is the service's own.
 OCTETS = "application/octet-stream"
 JSON_LENGTH = "Inference-Header-Content-Length"
-PNG_START, PNG_END = PNG + b"\0\0\0\rIHDR", b"IEND\xae\x42\x60\x82"
+PNG_START, PNG_END = png.SIGNATURE + b"\0\0\0\rIHDR", b"IEND\xae\x42\x60\x82"
 RIFF_HEAD_BYTES = 8  # The length that a WebP tells is of what follows them.
 OVERSHOOT = 0.1  # What a model makes of a picture may leave 0 … 1 by this much.
 

@@ -1,0 +1,52 @@
+"""The plain kind of PNG (ISO/IEC 15948), without the detours of Pillow that take longer than a small model's run."""
+
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from denoise.pictures import Pixels, capacity
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PLAIN_START, PLAIN_KIND, PLAIN_END = SIGNATURE + b"\0\0\0\rIHDR", b"\x08\0\0\0\0", b"\0\0\0\0IEND"
+
+
+def read_plain(content: bytes, max_pixels: int) -> Pixels | None:
+    """The pixels of a PNG of 8 bits of grey with nothing beside its pixels; None when it is any other, or damaged.
+
+    Pillow's usual way, which finds out the kind first, takes twice as long, and longer than a small model's run.
+    """
+    if not content.startswith(PLAIN_START) or content[24:29] != PLAIN_KIND or content[37:41] != b"IDAT":
+        return None
+    width, height, length = (int.from_bytes(content[at : at + 4]) for at in (16, 20, 33))
+    end = 41 + length
+    if width * height > min(max_pixels, capacity.most_declared(length)) or content[end + 4 : end + 12] != PLAIN_END:
+        return None
+    for start, stop in ((12, 29), (37, end)):
+        if zlib.crc32(content[start:stop]) != int.from_bytes(content[stop : stop + 4]):
+            return None
+    try:
+        grey: NDArray[np.uint8] = np.asarray(Image.frombytes("L", (width, height), content[41:end], "zip", "L", 0))
+    except ValueError:  # Where all kinds are opened the caller is told more of what is wrong.
+        return None
+    return np.divide(grey, 255, dtype=np.float32)
+
+
+def write_stored(grey: NDArray[np.uint8]) -> bytes:
+    """A PNG without filters and without compression: a tenth of the time that Pillow takes for it."""
+    height, width = grey.shape
+    lines = np.zeros((height, 1 + width), np.uint8)  # Each line begins with the number of its filter, 0 for none.
+    lines[:, 1:] = grey
+    packer = zlib.compressobj(0, wbits=9, memLevel=1)  # Packing nothing needs no memory.
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+        (b"IDAT", packer.compress(lines.tobytes()) + packer.flush()),
+        (b"IEND", b""),
+    )
+    parts = [SIGNATURE]
+    for name, content in chunks:
+        checksum = zlib.crc32(content, zlib.crc32(name))
+        parts += struct.pack(">I", len(content)), name, content, struct.pack(">I", checksum)
+    return b"".join(parts)
