@@ -1,16 +1,20 @@
 """What it tells of itself is true: metrics of all workers together, and a log without pictures or keys."""
 
+import asyncio
 import base64
 import json
 import re
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client import Histogram
 
+from denoise import tally
 from denoise.errors import SetupError
 from denoise.settings import Settings, read
 from denoise.web.app import create_app
@@ -39,6 +43,7 @@ def test_metrics_of_two_workers_agree_with_what_was_sent() -> None:
             assert {answer.status_code for answer in answers} == {200}
             assert httpx2.post(f"{url}/denoise", content=b"no picture").status_code == 415
             sent += 10
+            time.sleep(4 * tally.PAUSE_S)  # Each worker counts what it has seen a moment later.
             assert count(url, "denoise_request_seconds_count", route="/denoise", status="200") == sent
             assert count(url, "denoise_request_seconds_count", route="/denoise", status="415") == sent / 10
             assert count(url, "denoise_batch_pictures_sum", model="unet_dae") == sent
@@ -48,6 +53,32 @@ def test_metrics_of_two_workers_agree_with_what_was_sent() -> None:
         assert count(url, "denoise_waiting_pictures") == 0
     finally:
         server.ended(signal.SIGTERM)
+
+
+def test_what_is_counted_a_moment_later_is_what_would_be_counted_at_once() -> None:
+    at_once, later = (Histogram("seconds", "", buckets=(0.1, 1), registry=None) for _ in range(2))
+    values = (0.05, 0.1, 0.100001, 1.0, 7.0, 0.3)
+
+    async def observe() -> None:
+        for value in values:
+            at_once.observe(value)
+            tally.observe(later, value)
+        assert sample_values(later) != sample_values(at_once)
+        await asyncio.sleep(2 * tally.PAUSE_S)
+
+    asyncio.run(observe())
+    assert sample_values(later) == pytest.approx(sample_values(at_once))
+
+
+def test_where_no_event_loop_runs_values_are_counted_at_once() -> None:
+    histogram = Histogram("seconds", "", registry=None)
+    tally.observe(histogram, 0.3)
+    assert 0.3 in sample_values(histogram)
+
+
+def sample_values(histogram: Histogram) -> list[float]:
+    """All that a histogram tells, but for the time when it was made."""
+    return [s.value for family in histogram.collect() for s in family.samples if not s.name.endswith("_created")]
 
 
 @pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", "text/plain;version=x", "*/*", ""])

@@ -64,6 +64,12 @@ def ours_the_long_way(model: str) -> Stack:
     return replace(ours(model), name=f"{OURS}, the long way", command=command, timed_in_process=False)
 
 
+def ours_counting_at_once(model: str) -> Stack:
+    """The service itself without denoise/tally.py."""
+    command = (sys.executable, "-m", f"{STACKS}.counting_at_once")
+    return replace(ours(model), name=f"{OURS}, counting at once", command=command, timed_in_process=False)
+
+
 def ours_by_form(model: str, checkout: Checkout = THIS) -> Stack:
     """The service itself, which is sent a form with a file."""
     return replace(ours(model, checkout), name=f"{OURS}, form", form=True, timed_in_process=False)
@@ -116,7 +122,12 @@ GROUPS: tuple[tuple[Stack, ...], ...] = (
     (LITSERVE,),
     (BENTOML,),
     (RAY,),
-    (ours("easy_dae"), by_hand("easy_dae"), ours_the_long_way("easy_dae")),
+    (
+        ours("easy_dae"),
+        by_hand("easy_dae"),
+        ours_the_long_way("easy_dae"),
+        ours_counting_at_once("easy_dae"),
+    ),
     (ours("unet_dae"), by_hand("unet_dae")),
     (ours_by_tensor("conv_dae"), ours_by_tensor("unet_dae")),
 )

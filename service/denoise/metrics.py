@@ -1,4 +1,4 @@
-"""What operators count, in Prometheus' form. The one module that knows prometheus_client.
+"""What operators count, in Prometheus' form, by prometheus_client.
 
 With several worker processes the numbers of each lie in files that all can read (`PROMETHEUS_MULTIPROC_DIR`, set before
 this module is imported), so that every worker tells the sum of all.
@@ -14,6 +14,8 @@ from typing import NamedTuple
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, multiprocess
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
+
+from denoise import tally
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -43,18 +45,18 @@ _last_waiting: dict[str, int] = {}
 
 def count_answer(route: str, status: int, seconds: float) -> None:
     """Counts a request that has its answer."""
-    _request(route, status).observe(seconds)
+    tally.observe(_request(route, status), seconds)
 
 
 def count_stages(model: str, milliseconds: Iterable[tuple[str, float]]) -> None:
     """Counts the stages that a request for a model went through."""
     for stage, spent in milliseconds:
-        _stage(model, stage).observe(spent / 1000)
+        tally.observe(_stage(model, stage), spent / 1000)
 
 
 def count_run(model: str, pictures: int) -> None:
     """Counts a run of a model on so many pictures at once."""
-    _batch(model).observe(pictures)
+    tally.observe(_batch(model), pictures)
 
 
 def count_refusal(reason: str) -> None:
@@ -157,7 +159,8 @@ def merge_replicas(texts: Mapping[str, str]) -> tuple[bytes, str]:
 
 
 def _registry() -> CollectorRegistry:
-    """The sums over all processes."""
+    """The sums over all processes; those of the others are as they were tally.PAUSE_S ago."""
+    tally.flush()
     if FOLDER not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()

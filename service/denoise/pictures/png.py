@@ -10,6 +10,8 @@ from PIL import Image
 from denoise.pictures import Pixels, capacity
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# A zlib stream begins, and in it its last block, whose bytes are stored as they are.
+STORED_BLOCK = b"\x78\x01\x01"
 PLAIN_START, PLAIN_KIND, PLAIN_END = SIGNATURE + b"\0\0\0\rIHDR", b"\x08\0\0\0\0", b"\0\0\0\0IEND"
 
 
@@ -35,18 +37,20 @@ def read_plain(content: bytes, max_pixels: int) -> Pixels | None:
 
 
 def write_stored(grey: NDArray[np.uint8]) -> bytes:
-    """A PNG without filters and without compression: a tenth of the time that Pillow takes for it."""
+    """A PNG without filters and without compression: a tenth of the time that Pillow takes for a small one.
+
+    Its lines are one stored block of a zlib stream (RFC 1950 and 1951), which holds up to 65,535 bytes.
+    """
     height, width = grey.shape
     lines = np.zeros((height, 1 + width), np.uint8)  # Each line begins with the number of its filter, 0 for none.
     lines[:, 1:] = grey
-    packer = zlib.compressobj(0, wbits=9, memLevel=1)  # Packing nothing needs no memory.
-    chunks = (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
-        (b"IDAT", packer.compress(lines.tobytes()) + packer.flush()),
-        (b"IEND", b""),
-    )
-    parts = [SIGNATURE]
-    for name, content in chunks:
-        checksum = zlib.crc32(content, zlib.crc32(name))
-        parts += struct.pack(">I", len(content)), name, content, struct.pack(">I", checksum)
-    return b"".join(parts)
+    raw = lines.tobytes()
+    sizes = struct.pack("<HH", len(raw), len(raw) ^ 0xFFFF)
+    packed = b"".join((STORED_BLOCK, sizes, raw, zlib.adler32(raw).to_bytes(4)))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"".join((SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", packed), *_chunk(b"IEND", b"")))
+
+
+def _chunk(name: bytes, content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """The parts of a chunk."""
+    return len(content).to_bytes(4), name, content, zlib.crc32(content, zlib.crc32(name)).to_bytes(4)

@@ -47,7 +47,7 @@ class Refusals:
         request_id = tags.request_id(sent_id)
         sentence = self.service.pictures.explain(self.service.pictures.inside + self._arrived)
         metrics.count_refusal(Busy.__name__)
-        tags.log_answer(self.service, path, request_id, STATUS[Busy], {}, 0.0)
+        tags.log_answer(self.service, path, request_id, STATUS[Busy], (), 0.0)
         return _problem(STATUS[Busy], sentence, path, request_id, keep_alive)
 
 

@@ -4,9 +4,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 
-from starlette.datastructures import Headers
 from starlette.types import Message, Scope, Send
 
 from denoise import metrics
@@ -16,7 +15,7 @@ from denoise.web.state import Service
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 # All paths that are none of ours share one label: a label for each would have no end.
 UNKNOWN_ROUTE = "other"
-LOGGED = {"x-model": "model", "x-execution-provider": "provider", "server-timing": "stages"}
+LOGGED = {b"x-model": "model", b"x-execution-provider": "provider", b"server-timing": "stages"}
 
 log = logging.getLogger("denoise.requests")
 
@@ -39,20 +38,20 @@ def tag(service: Service, scope: Scope, send: Send) -> Send:
             message["headers"] = [*message["headers"], *tags]
             route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
             seconds = time.perf_counter() - start
-            log_answer(service, route, own_id, message["status"], Headers(raw=message["headers"]), seconds)
+            log_answer(service, route, own_id, message["status"], message["headers"], seconds)
         await send(message)
 
     return tagged
 
 
 def log_answer(
-    service: Service, route: str, own_id: str, status: int, headers: Mapping[str, str], seconds: float
+    service: Service, route: str, own_id: str, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float
 ) -> None:
     """Counts an answer that is about to go out, and logs it; `own_id` is the request's."""
     metrics.count_answer(route, status, seconds)
     if service.settings.log_requests or tracing.wanted():
         line = {"request_id": own_id, "route": route, "status": int(status), "ms": round(1000 * seconds, 3)}
-        line |= {word: headers[header] for header, word in LOGGED.items() if header in headers}
+        line |= {LOGGED[name]: value.decode("latin-1") for name, value in headers if name in LOGGED}
         if service.settings.log_requests:
             log.info("answered", extra=line)
         if tracing.wanted():
