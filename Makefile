@@ -18,7 +18,7 @@ serve: $(SERVE)  ## serve the models in models/ on http://127.0.0.1:8000
 	@$(call link,.venv)
 	@.venv/bin/python -m denoise
 
-test: $(DEV)  ## format check, lint, types, all tests; installs the programs that these run, where it may
+test: $(DEV) .venv-clients/clients.txt  ## format check, lint, types, all tests; installs the programs that these run, where it may
 	@$(call link,.venv-dev)
 	@echo 'Checking format, lint and types ...'
 	@.venv-dev/bin/python -m ruff format --check .
@@ -56,11 +56,11 @@ pins: $(DEV)  ## renew the pinned versions and their hashes in requirements/
 	@echo 'Looking for the newest versions and their hashes ...'
 	@cd requirements && for set in cpu cuda "dev --extra cpu --extra training --extra benchmarks --extra ray --extra tracing"; do \
 	  $(COMPILE) $(UPGRADE) ../pyproject.toml --extra $$set -o $${set%% *}.txt >/dev/null || exit; done; \
-	  for set in build litserve bentoml ray; do $(COMPILE) $(UPGRADE) $$set.in -o $$set.txt >/dev/null || exit; done
+	  for set in build clients litserve bentoml ray; do $(COMPILE) $(UPGRADE) $$set.in -o $$set.txt >/dev/null || exit; done
 
 # The stamp is a copy of the pins that an environment was made from: changed pins make it anew. .venv gets what builds
 # the package as well; the pins of .venv-dev have it.
-.venv/%.txt .venv-dev/%.txt .venv-litserve/%.txt .venv-bentoml/%.txt .venv-ray/%.txt: requirements/%.txt
+.venv/%.txt .venv-dev/%.txt .venv-clients/%.txt .venv-litserve/%.txt .venv-bentoml/%.txt .venv-ray/%.txt: requirements/%.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[1] not in range(11, $(if $(filter .venv,$(@D)),99,14)))' || \
 	  { echo "This needs Python 3.11 to 3.13, or newer for serving alone; $(PYTHON) is another. Try: make PYTHON=python3.13 ..."; exit 1; }
 	@$(PYTHON) tests/tools.py

@@ -65,7 +65,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     marked = {mark.args[0] for mark in item.iter_markers("needs")}
     for name in marked | (tools.TOOLS.keys() & set(getattr(item, "fixturenames", ()))):
         if not tools.path(name):
-            (pytest.fail if tools.IN_CI else pytest.skip)(f"needs {name}")
+            (pytest.fail if tools.IN_CI and not tools.TOOLS[name].taken_as_it_is else pytest.skip)(f"needs {name}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -74,9 +74,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"Installed for the tests: {', '.join(map(str, installed))}.")
     skipped = [each for each in terminalreporter.stats.get("skipped", []) if "Skipped: needs " in str(each.longrepr)]
     if skipped:
-        lacking = tools.missing()
+        lacking = [tool for name, tool in tools.TOOLS.items() if not tools.path(name)]
         terminalreporter.write_line(
-            f"{len(skipped)} tests were skipped, since these packages are missing: {', '.join(map(str, lacking))}. "
+            f"{len(skipped)} tests were skipped, since these are missing: {', '.join(map(str, lacking))}. "
             f"To run them: {tools.command(lacking)}"
         )
 

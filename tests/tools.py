@@ -1,4 +1,4 @@
-"""The programs that some tests run, the Debian package of each, and their installation where that is allowed."""
+"""The programs that some tests run, where each comes from, and their installation where that is allowed."""
 
 import importlib.util
 import os
@@ -7,24 +7,37 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A program that is not Python's. `least` is the version of its package from which on it does what is needed."""
+    """A program. `least` is the version of its package from which on it does what is needed.
+
+    One of an `environment`, a folder, comes with that. One that is `taken_as_it_is` is never installed: where there is
+    none, a test that runs it is skipped, also in CI.
+    """
 
     package: str
     commands: tuple[str, ...]
     least: str = "0"
     release: str = ""  # the first Debian that has it, where an older one is still about
+    environment: str = ""
+    taken_as_it_is: bool = False
 
     def path(self) -> str | None:
         """Where it is, by any of its names. HAProxy lies where a user's PATH does not lead."""
         everywhere = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
+        if self.environment:
+            everywhere = str(ROOT / self.environment / "bin")
         return next(filter(None, (shutil.which(command, path=everywhere) for command in self.commands)), None)
 
     def __str__(self) -> str:
         """Its package in words."""
+        if self.environment:
+            return f"{self.package} (in {self.environment}, which `make test` makes)"
         return f"{self.package} (of {self.release} or newer)" if self.release else self.package
 
 
@@ -32,9 +45,13 @@ TOOLS = {
     "chromium": Tool("chromium", ("chromium", "chromium-browser", "google-chrome", "chrome")),
     "curl": Tool("curl", ("curl",)),
     "haproxy": Tool("haproxy", ("haproxy",)),
+    "java": Tool("a JDK", ("javac",), least="11", taken_as_it_is=True),
     "kubectl": Tool(
         "kubernetes-client", ("kubectl",), least="1.24", release="Debian 13"
     ),  # older ones know no `patches`
+    "node": Tool("nodejs", ("node",), least="18", release="Debian 12"),  # older ones have no `fetch`
+    "openapi-generator-cli": Tool("openapi-generator-cli", ("openapi-generator-cli",), environment=".venv-clients"),
+    "openapi-python-client": Tool("openapi-python-client", ("openapi-python-client",), environment=".venv-clients"),
     "wrk": Tool("wrk", ("wrk",)),
 }
 VENV = Tool("python3-venv", ())  # Debian's own Python comes without it
@@ -54,13 +71,14 @@ def path(name: str) -> str | None:
 
 
 def missing() -> list[Tool]:
-    """The tools that are not there."""
-    return [tool for name, tool in TOOLS.items() if not path(name)]
+    """The tools that are not there and should be."""
+    return [tool for name, tool in TOOLS.items() if not path(name) and not tool.taken_as_it_is]
 
 
 def install(tools: list[Tool]) -> list[Tool]:
     """Installs those that it may and can, and gives them. It may as root or with a sudo that asks for no password."""
     sudo = _sudo()
+    tools = [tool for tool in tools if not tool.environment]
     if not tools or sudo is None:
         return []
     _run(*sudo, *APT, "update")
@@ -76,7 +94,11 @@ def install(tools: list[Tool]) -> list[Tool]:
 
 def command(tools: list[Tool]) -> str:
     """What a person types who may."""
-    return " ".join(("sudo apt-get install", *(tool.package for tool in tools)))
+    packages = [tool.package for tool in tools if not tool.environment and not tool.taken_as_it_is]
+    return " && ".join(
+        [f"sudo apt-get install {' '.join(packages)}"] * bool(packages)
+        + ["make test"] * any(tool.environment for tool in tools)
+    )
 
 
 def _sudo() -> tuple[str, ...] | None:

@@ -126,6 +126,42 @@ def test_the_errors_of_tensors_in_the_examples_are_such_as_come(server: httpx2.C
         assert answer.json() == responses[status]["content"]["application/json"]["example"]
 
 
+def test_what_generators_make_has_short_names_and_one_class_for_problems(schema: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(schema)]
+    assert {"denoise", "reconstruct", "models", "model", "info", "v2_infer"} <= set(names)
+    assert len(set(names)) == len(names)
+    for path, method, operation in operations(schema):
+        for response in operation["responses"].values():
+            problem = response.get("content", {}).get("application/problem+json")
+            assert not problem or problem["schema"] == {"$ref": "#/components/schemas/Problem"}, (method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent"),
+    [
+        ("post", "/denoise", {"content": NOISY_7.read_bytes()}),
+        ("post", "/denoise", {"content": NOISY_7.read_bytes(), "headers": {"Accept": "application/octet-stream"}}),
+        ("post", "/denoise", {"files": [("file", NOISY_7.read_bytes()), ("file", CLEAN_7.read_bytes())]}),
+        ("post", "/reconstruct", {"content": b"no picture"}),
+        ("get", "/models/{name}", {}),
+        ("get", "/metrics", {"headers": {"Accept": "application/openmetrics-text"}}),
+        ("post", "/v2/models/{name}/infer", {"json": TENSOR}),
+        ("post", "/v2/models/{name}/infer", {"json": TENSOR | {"parameters": {"binary_data_output": True}}}),
+    ],
+)
+def test_the_headers_and_kinds_that_come_are_declared(
+    server: httpx2.Client, schema: dict[str, Any], method: str, path: str, sent: dict[str, Any]
+) -> None:
+    answer = server.request(method, path.replace("{name}", "easy_dae"), **sent)
+    declared = schema["paths"][path][method]["responses"][str(answer.status_code)]
+    everywhere = {"connection", "content-length", "content-type", "date"}
+    names = {name.lower() for name in declared["headers"]} | everywhere
+    assert set(answer.headers) <= names
+    assert answer.headers["Content-Type"].partition(";")[0] in declared["content"]
+    references = {header["$ref"].rsplit("/")[-1] for header in declared["headers"].values()}
+    assert references <= set(schema["components"]["headers"])
+
+
 @pytest.mark.parametrize("task", STRIPS)
 def test_the_pictures_are_what_comes(server: httpx2.Client, schema: dict[str, Any], task: str) -> None:
     assert f"(static/examples/{task}.png)" in schema["paths"][f"/{task}"]["post"]["description"]

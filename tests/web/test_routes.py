@@ -335,6 +335,7 @@ def test_openapi_lists_the_models_and_bodies(real: TestClient) -> None:
         "image/png",
         "image/webp",
         "application/zip",
+        "application/octet-stream",
         "application/json",
     ]
     assert set(operation["responses"]) == {"200", "400", "404", "406", "408", "413", "415", "422", "429", "504"}

@@ -14,11 +14,13 @@ from denoise.pictures import images
 from denoise.web.bodies import JSON, ZIP
 from denoise.web.problems import Problem
 
-KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp"}
+# Whoever asks for bytes of any kind gets the default.
+BYTES = "application/octet-stream"
+KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp", BYTES: "png"}
 # Of kinds that are equally welcome the last is taken.
-OF_ONE = (JSON, "image/webp", "image/png")
-# Of several pictures a kind of picture means a zip of such.
-OF_SEVERAL = (JSON, "image/webp", "image/png", ZIP)
+OF_ONE = (BYTES, JSON, "image/webp", "image/png")
+# Of several pictures a kind of picture, and bytes, mean a zip of such.
+OF_SEVERAL = (BYTES, JSON, "image/webp", "image/png", ZIP)
 # Parsing it takes quadratic time in its length, and no client of good will sends half as much.
 LONGEST_ACCEPT = 1000
 PROBLEMS_IN_ZIP = "problems.json"

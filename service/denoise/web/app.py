@@ -45,6 +45,7 @@ def create_app(settings: Settings | None = None, *, short_way: bool = True) -> "
         redoc_url=None,
         openapi_tags=openapi.TAGS,
         redirect_slashes=False,  # Few clients send a body a second time.
+        generate_unique_id_function=openapi.operation_id,
         telemetry=tracing.options(),
         exception_handlers=dict.fromkeys(problems.HANDLED, problems.respond),
     )

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from denoise.web.answers import Answer, Batch
+from denoise.web import headers
+from denoise.web.answers import BYTES, Answer, Batch
 from denoise.web.bodies import JSON, MULTIPART, ZIP, JsonBody
 from denoise.web.problems import MEDIA_TYPE, Problem, problem
 from denoise.web.state import Service
@@ -36,7 +38,8 @@ DETAILS = {
     "400": "The image is cut or damaged: image file is truncated.",
     "401": "A key is needed here: send the header `Authorization: Bearer <key>`.",
     "404": "There is no model named 'cnov'; there are: basic_ae, conv_dae, easy_dae, unet_dae.",
-    "406": "Accept: text/html leaves nothing; there are image/png, image/webp, application/json.",
+    "406": "Accept: text/html leaves nothing; there are image/png, image/webp, application/json, "
+    "application/octet-stream.",
     "408": "The body did not come within 30 s.",
     "413": "The body has 9000000 bytes; at most 8,388,608 bytes are taken.",
     "415": "The 10 bytes are no image of a known kind; PNG, JPEG, WebP, BMP, GIF, TIFF, PGM and PPM are.",
@@ -51,9 +54,18 @@ TENSOR_DETAILS = DETAILS | {
 }
 
 
+def operation_id(route: APIRoute) -> str:
+    """What generated clients call the function for a route."""
+    return f"v2_{route.name}" if route.path.startswith("/v2") else route.name
+
+
+def _reference(schema: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
 def problem_responses(descriptions: Mapping[int | str, str]) -> dict[int | str, dict[str, Any]]:
     """What FastAPI takes as `responses`, for a route whose errors are RFC 9457 problems."""
-    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    content = {MEDIA_TYPE: {"schema": _reference(Problem.__name__)}}
     return {status: {"content": content, "description": description} for status, description in descriptions.items()}
 
 
@@ -76,7 +88,8 @@ IMAGE_ROUTE: dict[str, Any] = {
     "response_class": Response,
     "responses": {
         200: {
-            "content": {"image/png": _BINARY, "image/webp": _BINARY, ZIP: _BINARY},
+            # Some generators take the last kinds for the only ones: bytes stand before JSON, which a picture is not.
+            "content": {"image/png": _BINARY, "image/webp": _BINARY, ZIP: _BINARY, BYTES: _BINARY},
             "model": Answer | Batch,
             "description": "The picture; of several, a zip of them.",
         },
@@ -98,24 +111,24 @@ IMAGE_ROUTE: dict[str, Any] = {
         "requestBody": {
             "required": True,
             "content": {
-                MULTIPART: {
-                    "schema": {
-                        "type": "object",
-                        "properties": {
-                            "file": {
-                                "type": "array",
-                                "items": {"type": "string", "format": "binary"},
-                                "description": "one image, or several",
-                            }
-                        },
-                        "required": ["file"],
-                    }
-                },
+                MULTIPART: {"schema": _reference("PictureForm")},
                 "image/*": _BINARY,
-                "application/octet-stream": _BINARY,
+                BYTES: _BINARY,
                 ZIP: _BINARY,
-                JSON: {"schema": JsonBody.model_json_schema()},
+                JSON: {"schema": _reference(JsonBody.__name__)},
             },
+        }
+    },
+}
+METRICS_ROUTE: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {
+        200: {
+            "content": {
+                kind: {"schema": {"type": "string"}, "example": 'denoise_waiting_pictures{size="large"} 0.0\n'}
+                for kind in ("text/plain", "application/openmetrics-text")
+            },
+            "description": "One number a line.",
         }
     },
 }
@@ -125,7 +138,7 @@ INFER_ROUTE: dict[str, Any] = {
         200: {
             "content": {
                 "application/json": {"schema": {"type": "object"}},
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+                BYTES: _BINARY,
             },
             "description": "The outputs.",
         },
@@ -151,9 +164,26 @@ INFER_ROUTE: dict[str, Any] = {
                         "outputs": [{"name": "restored"}],
                     }
                 },
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+                BYTES: _BINARY,
             },
         }
+    },
+}
+# What the request bodies above refer to, which FastAPI does not see.
+BODIES: dict[str, dict[str, Any]] = {
+    JsonBody.__name__: JsonBody.model_json_schema(),
+    "PictureForm": {
+        "title": "PictureForm",
+        "description": "The form of a request; parameters may be fields of it.",
+        "type": "object",
+        "properties": {
+            "file": {
+                "type": "array",
+                "items": {"type": "string", "format": "binary"},
+                "description": "one image, or several",
+            }
+        },
+        "required": ["file"],
     },
 }
 
@@ -165,23 +195,27 @@ def picture() -> str:
 
 def describe(schema: dict[str, Any], service: Service) -> None:
     """Puts it all into an OpenAPI schema."""
+    components = schema["components"]
+    components["schemas"] |= BODIES
+    components["headers"] = headers.HEADERS
     for path, method, operation in _operations(schema):
         if "{name}" in path:
             operation["parameters"][0] |= {
                 "schema": _choice(list(service.denoisers)),
                 "description": "a model's name",
             }
-            if path.startswith("/v2"):
-                operation["responses"].pop("422", None)  # FastAPI adds it, and it never comes.
+            operation["responses"].pop("422", None)  # FastAPI adds it, and it never comes.
         if service.settings.api_keys and method == "post":
             operation["security"] = [{"key": []}]
             kind, schema_of = (JSON, "ProtocolError") if path.startswith("/v2") else (MEDIA_TYPE, "Problem")
             operation["responses"]["401"] = {
                 "description": "A key is needed, and the request has none or a wrong one.",
-                "content": {kind: {"schema": {"$ref": f"#/components/schemas/{schema_of}"}}},
+                "content": {kind: {"schema": _reference(schema_of)}},
             }
         if path in PICTURES and PICTURES[path] not in operation["description"]:
             operation["description"] += f"\n\n{PICTURES[path]}"
+        for status, response in operation["responses"].items():
+            headers.declare(path, status, response)
         _exemplify(path, method, operation)
     for task, default in service.defaults.items():
         if default is None:  # No model has that task.
@@ -192,8 +226,10 @@ def describe(schema: dict[str, Any], service: Service) -> None:
             if parameter["name"] == "model":
                 names = [name for name, model in service.denoisers.items() if model.task == task]
                 parameter["schema"] = _choice(names) | {"default": default}
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(unused, None)
     if service.settings.api_keys:
-        schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
 
 
 def _operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -210,10 +246,9 @@ def _exemplify(path: str, method: str, operation: dict[str, Any]) -> None:
     """An example for each answer that is no picture."""
     for status, response in operation["responses"].items():
         for kind, content in response.get("content", {}).items():
-            example_status = "404" if status == "4XX" else status
             if kind == MEDIA_TYPE:
-                content["example"] = problem(int(example_status), DETAILS[example_status], path, REQUEST_ID)
-            elif kind == JSON and example_status in TENSOR_DETAILS:
-                content["example"] = {"error": TENSOR_DETAILS[example_status]}
+                content["example"] = problem(int(status), DETAILS[status], path, REQUEST_ID)
+            elif kind == JSON and status in TENSOR_DETAILS:
+                content["example"] = {"error": TENSOR_DETAILS[status]}
             elif kind == JSON:
                 content["example"] = ANSWERS.get(f"{method.upper()} {path}")
