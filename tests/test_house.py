@@ -80,6 +80,7 @@ def test_imports_run_downwards_only(path: Path) -> None:
     ("library", "homes"),
     [
         ("PIL", {"pictures/images.py", "pictures/png.py", "pictures/tiff.py"}),
+        ("pillow_heif", {"pictures/heif.py"}),
         ("onnxruntime", {"inference/denoiser.py"}),
         ("typer", {"cli/commands.py", "cli/options.py"}),
         ("rich", {"cli/report.py"}),

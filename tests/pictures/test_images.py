@@ -22,10 +22,10 @@ def file(image: Image.Image, kind: str, **options: object) -> bytes:
     return content.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "PPM", "WEBP", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "PPM", "WEBP", "JPEG", "AVIF", "HEIF"])
 def test_every_kind_gives_the_same_pixels(kind: str) -> None:
-    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100}}.get(kind, {})
-    pixels = images.decode(file(Image.fromarray(RAMP), kind, **options), LIMIT)
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100}, "AVIF": {"quality": 100}, "HEIF": {"quality": -1}}
+    pixels = images.decode(file(Image.fromarray(RAMP), kind, **options.get(kind, {})), LIMIT)
     assert pixels.dtype == np.float32
     assert pixels.shape == (20, 30)
     assert np.abs(pixels - RAMP / 255).max() < 0.01
@@ -111,6 +111,126 @@ def test_sixteen_bits_are_scaled_where_one_value_is_clear() -> None:
     ramp = np.linspace(0, 65535, 300).reshape(20, 15).astype(np.uint16)
     pixels = images.decode(file(Image.fromarray(ramp), "PNG", transparency=0), LIMIT)
     assert np.abs(pixels - ramp / 65535).mean() < 0.01
+
+
+def tiff(values: np.ndarray, bits: int, *, photometric: int = 1, sample_format: int = 1) -> bytes:
+    """An unpacked TIFF of one sample a pixel, whose rows are `values`; `bits` are what it tells of them."""
+    height, data = values.shape[0], values.tobytes()
+    width = len(data) * 8 // bits // height
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: height, 279: len(data)}
+    tags[339] = sample_format
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("values", "bits", "sample_format"),
+    [
+        (RAMP, 8, 1),
+        (RAMP.astype("<u2") * 257, 16, 1),
+        ((RAMP.astype("<i4") * 257 - 32768).astype("<i2"), 16, 2),
+        ((RAMP.astype("<i2") - 128).astype("i1"), 8, 2),
+        (RAMP.astype("<u4") * 16843009, 32, 1),
+        ((RAMP.astype("<i8") * 16843009 - 2**31).astype("<i4"), 32, 2),
+        ((RAMP / 255).astype("<f4"), 32, 3),
+        ((RAMP / 127.5 - 1).astype("<f4"), 32, 3),
+    ],
+)
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_a_tiff_is_scaled_by_its_own_range_whichever_end_is_white(
+    values: np.ndarray, bits: int, sample_format: int, photometric: int
+) -> None:
+    content = tiff(values, bits, photometric=photometric, sample_format=sample_format)
+    expected = RAMP / 255 if photometric else 1 - RAMP / 255
+    try:
+        pixels = images.decode(content, LIMIT)
+    except UnsupportedKind:  # Pillow knows no such numbers whose zero is white.
+        assert not photometric
+        assert (bits, sample_format) not in ((8, 1), (16, 1), (32, 3))
+    else:
+        assert np.abs(pixels - expected).max() < 0.01
+
+
+def test_a_tiff_of_12_bits_has_their_range() -> None:
+    pairs = (RAMP.astype(np.uint16) * 16 + RAMP // 16).reshape(20, 15, 2)
+    packed = [pairs[..., 0] >> 4, (pairs[..., 0] & 15) << 4 | pairs[..., 1] >> 8, pairs[..., 1] & 255]
+    pixels = images.decode(tiff(np.stack(packed, -1).astype(np.uint8).reshape(20, -1), 12), LIMIT)
+    assert np.abs(pixels - RAMP / 255).max() < 0.01
+
+
+def drawing(*inks: tuple[int, int, int], deviation: float = 0) -> bytes:
+    """Strokes of these colours, whose edges are soft, on transparent ground."""
+    image = np.zeros((60, 20 * len(inks), 4))
+    for number, ink in enumerate(inks):
+        left = 20 * number
+        image[10:50, left + 5 : left + 15] = (*ink, 255)
+        image[10:50, [left + 4, left + 15], :3], image[10:50, [left + 4, left + 15], 3] = ink, 100
+    image[..., :3] += np.random.default_rng(0).normal(0, deviation, (*image.shape[:2], 1)) if deviation else 0
+    return file(Image.fromarray(np.clip(image, 0, 255).astype(np.uint8), "RGBA"), "PNG")
+
+
+BLACK, RED, GREY, WHITE, YELLOW = (0, 0, 0), (220, 30, 30), (110, 110, 110), (255, 255, 255), (250, 230, 40)
+
+
+@pytest.mark.parametrize(
+    ("content", "paper"),
+    [
+        (drawing(BLACK, RED, RED), 1),
+        (drawing(BLACK, GREY), 1),
+        (drawing(BLACK, YELLOW), 1),
+        (drawing((77, 77, 77), deviation=30), 1),
+        (drawing(WHITE), 0),
+        (drawing(WHITE, YELLOW), 0),
+    ],
+)
+def test_inks_on_transparent_ground_get_paper_on_which_all_are_seen(content: bytes, paper: int) -> None:
+    pixels = images.decode(content, LIMIT)
+    assert pixels[0, 0] == paper
+    assert abs(float(pixels[30, 10]) - paper) > 0.2
+
+
+def test_where_white_was_removed_by_a_threshold_white_is_put_back() -> None:
+    grey = np.full((40, 40), 255)
+    for off, tone in ((0, 0), (1, 120), (2, 245)):  # a thin line with soft edges
+        grey[5:35, [20 - off, 20 + off]] = tone
+    pixels = images.decode(with_alpha(grey, np.where(grey < 250, 255, 0)), LIMIT)
+    assert np.abs(pixels - grey / 255).max() < 0.01
+
+
+def bmp(grey: np.ndarray, alpha: int) -> bytes:
+    """A BMP of 32 bits a pixel with a mask for its fourth byte, which is `alpha` everywhere."""
+    height, width = grey.shape
+    values = np.full((height, width, 4), alpha, np.uint8)
+    values[..., :3] = grey[::-1, :, None]
+    head = struct.pack("<IiiHHIIiiII", 124, width, height, 1, 32, 3, values.size, 2835, 2835, 0, 0)
+    head += struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(64)
+    start = 14 + len(head)
+    return b"BM" + struct.pack("<IHHI", start + values.size, 0, 0, start) + head + values.tobytes()
+
+
+@pytest.mark.parametrize("alpha", [0, 255])
+def test_a_bmp_that_is_transparent_throughout_is_opaque(alpha: int) -> None:
+    assert np.abs(images.decode(bmp(RAMP, alpha), LIMIT) - RAMP / 255).max() < 0.01
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_png_whose_text_alone_is_damaged_is_taken(behind: bool) -> None:
+    plain = file(Image.fromarray(RAMP), "PNG")
+    text = struct.pack(">I", 10) + b"tEXtSoftware\0x" + bytes(4)
+    place = len(plain) - 12 if behind else 33
+    pixels = images.decode(plain[:place] + text + plain[place:], LIMIT)
+    assert np.abs(pixels - RAMP / 255).max() < 0.01
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_heic_and_avif_keep_to_the_limits_of_what_they_declare(kind: str) -> None:
+    content = file(Image.fromarray(np.full((64, 64), 200, np.uint8)), kind)
+    declared, huge = (struct.pack(">II", side, side) for side in (64, 9000))
+    assert declared in content
+    with pytest.raises(TooLarge, match="9000×9000 pixels; at most 1,000,000"):
+        images.decode(content.replace(declared, huge), LIMIT)
+    with pytest.raises(UnsupportedKind, match="cannot hold the 9000×9000 pixels"):
+        images.decode(content.replace(declared, huge), 10**10)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -35,6 +35,7 @@ def good_files() -> Iterator[bytes]:
     for kind, mode in [
         ("PNG", "L"), ("PNG", "P"), ("PNG", "RGBA"), ("PNG", "1"), ("JPEG", "L"), ("JPEG", "CMYK"), ("WEBP", "RGBA"),
         ("BMP", "RGB"), ("BMP", "P"), ("GIF", "P"), ("TIFF", "L"), ("TIFF", "RGB"), ("PPM", "L"), ("PPM", "RGB"),
+        ("AVIF", "L"), ("AVIF", "RGBA"), ("HEIF", "L"), ("HEIF", "RGBA"),
     ]:  # fmt: skip
         content = io.BytesIO()
         exif = Image.Exif()

@@ -14,7 +14,7 @@ from denoise.errors import BadParameter, TooLarge, UnsupportedKind
 from denoise.pictures.images import Kind
 
 PICTURE = re.compile(
-    r"\.(bmp|dib|gif|jfif|jpe|jpe?g|p[bgpn]m|png|tiff?|webp)$", re.IGNORECASE
+    r"\.(avif|bmp|dib|gif|hei[cf]|hif|jfif|jpe|jpe?g|p[bgpn]m|png|tiff?|webp)$", re.IGNORECASE
 )  # images.py reads these.
 ARRAY = re.compile(r"\.np[yz]$|\.npy\.gz$|[.-]idx[34]?(-ubyte)?(\.gz)?$", re.IGNORECASE)  # MNIST's labels are idx1.
 TABLE = re.compile(r"\.parquet$", re.IGNORECASE)

@@ -9,17 +9,16 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import GifImagePlugin, Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import AvifImagePlugin, GifImagePlugin, Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from denoise.errors import BrokenBody, NotAcceptable, TooLarge, UnsupportedKind
-from denoise.pictures import Pixels, capacity, jpeg, png, tiff
-from denoise.pictures.transparency import lay_over_paper
+from denoise.pictures import Pixels, capacity, heif, jpeg, png, ranges, tiff, transparency
 
 Kind = Literal["png", "webp"]
 
 # Pillow knows many more kinds, and nearly every hole found in it lies in those.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-FORMATS_IN_WORDS = "PNG, JPEG, WebP, BMP, GIF, TIFF, PGM and PPM"
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", heif.FORMAT, "BMP", "GIF", "TIFF", "PPM")
+FORMATS_IN_WORDS = "PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF, PGM and PPM"
 LONGEST_SIDE_OF_WEBP = 16_383
 # A PNG of so many bytes travels in one packet, and no faster when it is packed.
 BYTES_PER_PACKET = 1200
@@ -28,8 +27,7 @@ PNG_COMPRESSION = 3
 # Pillow's defaults take seven times as long for noisy answers and make them no smaller.
 WEBP_EFFORT = {"quality": 20, "method": 1}
 TEXT_SIZE_PX = 13
-# A picture without a known range may exceed the one that it is taken to have by this factor.
-OVERSHOOT = 1.1
+SIXTEEN_BITS = 65535.0
 PLAIN_PNM, MOST_COMMENTS = (b"P1", b"P2", b"P3"), 1000
 EXIF_TAG_ORIENTATION = 0x0112
 # What makes a picture of each orientation upright; 1 is upright.
@@ -47,14 +45,16 @@ TURNS: dict[int, Callable[[Pixels], Pixels]] = {
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # Pillow's own guard only warns; decode() has a stricter one, which is a setting.
 Image.MAX_IMAGE_PIXELS = None
+# A decoder has the one thread whose turn it is.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 def decode(content: bytes, max_pixels: int, sent: int | None = None) -> Pixels:
     """The picture in a file's bytes as grey `[height, width]`, 0 … 1, upright; of several frames the first.
 
-    Grey is the luma of ITU-R BT.601. Sixteen-bit pictures are scaled, not clipped; floating-point ones, which carry no
-    range, are taken as 0 … 1, 0 … 255 or 0 … 65535, whichever is the first that holds their largest value.
-    Transparency is laid over black or white, whichever leaves the ink visible.
+    Grey is the luma of ITU-R BT.601. Pictures of more than 8 bits are scaled by their own range, not clipped
+    (`tiff.grey`); floating-point ones, which carry none, are taken as 0 … 1, 0 … 255 or 0 … 65535, whichever is the
+    first that holds their largest value. Transparency is laid over black or white, whichever leaves the ink visible.
 
     Args:
         content: the file.
@@ -85,7 +85,7 @@ def _opened(content: bytes, max_pixels: int, sent: int | None) -> Iterator[Image
     scans = jpeg.count_scans(content)
     _check_comments(content)
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with _open(content) as image:
             # A TIFF's tile may be larger than its picture, and takes memory as well.
             width, height = max(image.size, tiff.tile(image), key=lambda size: size[0] * size[1])
             if width * height <= max_pixels:
@@ -103,6 +103,15 @@ def _opened(content: bytes, max_pixels: int, sent: int | None) -> Iterator[Image
     except Exception as error:  # Decoders meet hostile bytes here, and Pillow documents no list of what they raise.
         raise BrokenBody(f"The image is cut or damaged: {error or type(error).__name__}.") from error
     raise TooLarge(f"The picture has {width}×{height} pixels; at most {max_pixels:,} pixels are taken.")
+
+
+def _open(content: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError:
+        if not content.startswith(png.SIGNATURE):
+            raise
+    return Image.open(io.BytesIO(png.drop_damaged_notes(content)), formats=("PNG",))
 
 
 def _check_comments(content: bytes) -> None:
@@ -131,19 +140,24 @@ def _upright(image: Image.Image) -> Pixels:
 
 
 def _grey(image: Image.Image) -> Pixels:
+    if (samples := tiff.grey(image)) is not None:
+        return samples
     # Pillow reads a 16-bit PGM as 32 bits.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+    if image.mode in ("I", "I;16", "I;16B", "I;16L"):
         values = np.asarray(image, dtype=np.float32)
-        grey: Pixels = values / np.float32(65535)
+        grey = ranges.scale(values, SIXTEEN_BITS)
         clear = image.info.get("transparency")
-        return grey if clear is None else lay_over_paper(grey, (values != clear).astype(np.float32))
+        return grey if clear is None else _on_paper(grey, (values != clear).astype(np.float32))
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return lay_over_paper(
-            _luma(image.convert("RGB")), np.asarray(image.getchannel("A"), np.float32) / np.float32(255)
-        )
-    if image.mode in ("I", "F"):
-        return _ranged(np.asarray(image, dtype=np.float32))
+        inked = image.convert("RGBA")
+        alpha = np.asarray(inked.getchannel("A"), np.float32) / np.float32(255)
+        grey = _luma(inked.convert("RGB"))
+        # Windows' programs leave the fourth byte of a BMP's pixels 0, and mean nothing by it.
+        return grey if image.format == "BMP" and not alpha.any() else _on_paper(grey, alpha)
+    if image.mode == "F":
+        return ranges.scale_unknown(np.asarray(image, np.float32), ranges.OF_FLOATS)
+    if image.mode == "LAB":
+        return _luma(image.getchannel("L"))
     # Pillow has no direct way to grey from CMYK, palettes and the like.
     return _luma(image if image.mode in ("1", "L") else image.convert("RGB"))
 
@@ -153,13 +167,8 @@ def _luma(image: Image.Image) -> Pixels:
     return np.divide(grey, 255, dtype=np.float32)
 
 
-def _ranged(values: Pixels) -> Pixels:
-    largest = float(values.max())
-    if not np.isfinite(values).all():
-        raise BrokenBody("The image holds values that are no finite numbers.")
-    whole = next((limit for limit in (1.0, 255.0, 65535.0) if largest <= limit * OVERSHOOT), largest)
-    scaled: Pixels = np.clip(values / np.float32(whole), 0, 1)
-    return scaled
+def _on_paper(grey: Pixels, alpha: Pixels) -> Pixels:
+    return transparency.lay_over(grey, alpha, transparency.find_paper(grey, alpha))
 
 
 def encode(pixels: Pixels, kind: Kind) -> bytes:

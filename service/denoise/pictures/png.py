@@ -12,6 +12,8 @@ from denoise.pictures import Pixels, capacity
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # A zlib stream begins, and in it its last block, whose bytes are stored as they are.
 STORED_BLOCK = b"\x78\x01\x01"
+# A chunk's length, name and checksum.
+CHUNK_BYTES = 12
 PLAIN_START, PLAIN_KIND, PLAIN_END = SIGNATURE + b"\0\0\0\rIHDR", b"\x08\0\0\0\0", b"\0\0\0\0IEND"
 
 
@@ -34,6 +36,21 @@ def read_plain(content: bytes, max_pixels: int) -> Pixels | None:
     except ValueError:  # Where all kinds are opened the caller is told more of what is wrong.
         return None
     return np.divide(grey, 255, dtype=np.float32)
+
+
+def drop_damaged_notes(content: bytes) -> bytes:
+    """A PNG without those of its chunks that a picture can do without (ISO/IEC 15948, 5.4) and whose checksum is wrong.
+
+    Decoders other than Pillow pass them over as well.
+    """
+    parts, at = [SIGNATURE], len(SIGNATURE)
+    while (start := at) + CHUNK_BYTES <= len(content):
+        at += CHUNK_BYTES + int.from_bytes(content[start : start + 4])
+        name = content[start + 4 : start + 8]
+        optional = name[:1].islower()
+        if not optional or zlib.crc32(content[start + 4 : at - 4]) == int.from_bytes(content[at - 4 : at]):
+            parts.append(content[start:at])
+    return b"".join(parts)
 
 
 def write_stored(grey: NDArray[np.uint8]) -> bytes:

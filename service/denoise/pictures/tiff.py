@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from denoise.errors import BrokenBody, UnsupportedKind
+from denoise.pictures import Pixels, ranges
 
-BITS, TILE_WIDTH, TILE_HEIGHT = 258, 322, 323
+BITS, PHOTOMETRIC, TILE_WIDTH, TILE_HEIGHT, SAMPLE_FORMAT = 258, 262, 322, 323, 339
 OFFSETS, LENGTHS = (273, 324), (279, 325)
+# Values of PHOTOMETRIC and SAMPLE_FORMAT.
+WHITE_IS_ZERO, SIGNED = 0, 2
+BYTE_BITS, LARGEST_WIDE_BITS = 8, 16
 
 
 def tile(image: Image.Image) -> tuple[int, int]:
@@ -39,6 +44,32 @@ def check_own_bytes(image: Image.Image, size: int) -> None:
             f"The TIFF's {len(lengths):,} strips or tiles take {sum(lengths):,} bytes, and the file has "
             f"{size:,}: they share them."
         )
+
+
+def grey(image: Image.Image) -> Pixels | None:
+    """The samples of a TIFF that Pillow hands on as they are, scaled; None where it has made grey of them, or colours.
+
+    Integers of up to 16 bits have the range of their bits. Wider ones have the range of 8, 16 or 32 bits, whichever is
+    the first that holds them; so have floats, which may also reach to 1.
+    """
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return None
+    bits = max(_numbers(image, (BITS,)), default=1)
+    signed = SIGNED in _numbers(image, (SAMPLE_FORMAT,))
+    scaled: Pixels | None = None
+    if image.mode == "F":
+        scaled = ranges.scale_unknown(np.asarray(image, np.float32), ranges.OF_FLOATS)
+    elif image.mode == "I" and bits > LARGEST_WIDE_BITS:
+        values = np.asarray(image).view(np.int32 if signed else np.uint32).astype(np.float32)
+        scaled = ranges.scale_unknown(values, ranges.OF_INTEGERS)
+    elif image.mode in ("I", "L") and signed:
+        values = np.asarray(image).astype(f"i{bits // BYTE_BITS}").astype(np.float32)
+        scaled = ranges.scale(values, 2.0 ** (bits - 1))
+    elif image.mode.startswith("I;16"):
+        scaled = ranges.scale(np.asarray(image, np.float32), 2.0**bits - 1)
+    if scaled is not None and WHITE_IS_ZERO in _numbers(image, (PHOTOMETRIC,)):
+        return 1 - scaled
+    return scaled
 
 
 def _numbers(image: TiffImagePlugin.TiffImageFile, tags: Iterable[int]) -> list[int]:

@@ -42,7 +42,7 @@ DETAILS = {
     "application/octet-stream.",
     "408": "The body did not come within 30 s.",
     "413": "The body has 9000000 bytes; at most 8,388,608 bytes are taken.",
-    "415": "The 10 bytes are no image of a known kind; PNG, JPEG, WebP, BMP, GIF, TIFF, PGM and PPM are.",
+    "415": "The 10 bytes are no image of a known kind; PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF, PGM and PPM are.",
     "422": "noise=2: Input should be less than or equal to 1.",
     "429": "1,024 pictures are being worked on; the limit is 1,024.",
     "503": "The service is stopping and takes no new work soon; another one should be asked.",

@@ -618,7 +618,7 @@ async function start() {
     state.limits = limits;
     $("version").textContent = `Denoise ${versions.denoise}, onnxruntime ${versions.onnxruntime}`;
     $("limits").textContent =
-      `PNG, JPEG, WebP, BMP, GIF, TIFF, PGM or PPM; up to ${amount(limits.max_body_bytes)} and ` +
+      `PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF, PGM or PPM; up to ${amount(limits.max_body_bytes)} and ` +
       `${(limits.max_pixels / 1e6).toLocaleString("en")} million pixels.`;
   } catch (problem) {
     showProblem(problem);
