@@ -1,5 +1,6 @@
 """Everything an operator can set, each by an environment variable: DENOISE_ and the field's name in capitals."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,8 @@ from denoise.errors import SetupError
 from denoise.logs import Form
 
 Device = Literal["auto", "cuda", "cpu"]
+# What a browser sends as Origin: https://www.rfc-editor.org/rfc/rfc6454#section-6.2
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,]+")
 MAX_PIXELS = 16_000_000
 # pip lays the models beside this file; in a clone they lie at the top.
 INSTALLED = Path(__file__).resolve().parent / "models"
@@ -88,6 +91,14 @@ class Settings(BaseSettings):
         validate_default=True,
         description="keys, separated by commas, one of which every POST must bear; unset: none is needed",
     )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="origins, separated by commas, of the web pages elsewhere that may call (`https://example.org`), "
+        "or `*` for all; unset: none",
+    )
+    root_path: str = Field(
+        "", description="prefix that a proxy in front takes off the path of each request, such as `/digits`"
+    )
     ui: bool = Field(True, description="whether `/` is the playground; if not, it leads to `/docs`")
     log: Form = Field("console", description="form of the log on standard error: `console` or `json`")
     log_requests: bool = Field(True, description="whether each request is a line in it")
@@ -97,10 +108,24 @@ class Settings(BaseSettings):
         description="time between SIGTERM, when `/readyz` turns 503, and the end of taking requests",
     )
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod
     def _separated(cls, value: object) -> object:
-        return tuple(key.strip() for key in value.split(",")) if isinstance(value, str) else value
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [origin for origin in origins if not ORIGIN.fullmatch(origin)]:
+            raise ValueError(f"{wrong[0]!r} is no origin: a scheme, a host and maybe a port, as in https://example.org")
+        return origins
+
+    @field_validator("root_path")
+    @classmethod
+    def _begins_with_a_slash(cls, path: str) -> str:
+        if path.strip("/") and not path.startswith("/"):
+            raise ValueError("a prefix begins with a slash")
+        return path.rstrip("/")
 
     @field_validator("api_keys_file")
     @classmethod

@@ -36,9 +36,9 @@ class Refusals:
 
     @property
     def full(self) -> bool:
-        """Whether a picture that comes now finds no room. What needs a key or is to drain is for the app to say."""
+        """Whether a picture that comes now finds no room. The app says it where keys or other headers matter."""
         service = self.service
-        if service.draining or service.settings.api_keys:
+        if service.draining or service.settings.api_keys or service.settings.cors_origins:
             return False
         return service.pictures.inside + self._arrived >= service.pictures.most
 

@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Scope, Send
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from denoise import __version__, errors, metrics
 from denoise.inference import denoiser
@@ -19,7 +20,19 @@ from denoise.inference.gate import Gate, WorkGate
 from denoise.inference.turns import FairLimiter
 from denoise.machine import cpus
 from denoise.settings import Settings, read
-from denoise.web import image_routes, openapi, pages, problems, service_routes, shortcut, tags, tracing, v2
+from denoise.web import (
+    headers,
+    image_routes,
+    openapi,
+    pages,
+    prefix,
+    problems,
+    service_routes,
+    shortcut,
+    tags,
+    tracing,
+    v2,
+)
 from denoise.web.state import MIDDLING_PIXELS, Service
 
 log = logging.getLogger(__name__)
@@ -103,16 +116,21 @@ class App(FastAPI):
         super().__init__(**options)
         self.state.service = service
         self.short_way = shortcut.routes(image_routes.router) if short_way else {}
+        origins = service.settings.cors_origins
+        self._handle = _open_to(origins, self._respond) if origins else self._respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        request = Request(scope, receive, send)
-        scope.setdefault("state", {})["request_id"] = tags.request_id(shortcut.header(request, b"x-request-id"))
-        send = tags.tag(self.state.service, scope, send)
-        response = await self._answer(request) if scope["method"] == "POST" else None
+        scope = prefix.as_routed(scope, self.state.service.settings.root_path)
+        sent_id = shortcut.header(Request(scope), b"x-request-id")
+        scope.setdefault("state", {})["request_id"] = tags.request_id(sent_id)
+        await self._handle(scope, receive, tags.tag(self.state.service, scope, send))
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._answer(Request(scope, receive, send)) if scope["method"] == "POST" else None
         if response:
             await response(scope, receive, send)
         else:
@@ -121,7 +139,7 @@ class App(FastAPI):
     async def _answer(self, request: Request) -> Response | None:
         """The refusal of a POST that lacks its key, or the answer to a picture; None for all else."""
         scope = request.scope
-        route, handle = self.short_way.get(scope["path"], (None, None))
+        route, handle = self.short_way.get(prefix.own_path(scope), (None, None))
         if route:  # Also a refusal for want of a key is logged and counted for its route.
             scope["app"], scope["route"] = self, route
         try:
@@ -149,6 +167,17 @@ class App(FastAPI):
         service.batcher = Batcher(service.settings.deadline_seconds, service.costs)
         openapi.describe(self.openapi(), service)
         log.info("The models have been loaded anew: %s", ", ".join(service.denoisers))
+
+
+def _open_to(origins: Sequence[str], app: ASGIApp) -> ASGIApp:
+    """An app whose every answer, refusals included, lets web pages of these origins read it."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "HEAD", "POST"),
+        allow_headers=("*",),
+        expose_headers=tuple(headers.HEADERS),
+    )
 
 
 def check_key(request: Request, keys: Sequence[SecretStr]) -> None:

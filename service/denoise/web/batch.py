@@ -13,6 +13,7 @@ from denoise.web import answers, archives, problems
 from denoise.web.archives import File
 from denoise.web.bodies import JSON, ZIP
 from denoise.web.job import Job, Made
+from denoise.web.prefix import own_path
 from denoise.web.state import while_connected
 
 ARCHIVE = "pictures.zip"
@@ -89,7 +90,7 @@ async def _run(job: Job, file: File, pixels: int, large: asyncio.Semaphore) -> M
     except problems.REFUSALS as error:
         metrics.count_refusal(type(error).__name__)
         status, detail = problems.explain(error)
-        return problems.problem(status, detail, job.request.scope["path"], job.request.state.request_id)
+        return problems.problem(status, detail, own_path(job.request.scope), job.request.state.request_id)
 
 
 def _as_json(files: Sequence[File], results: Sequence[Made | ProblemFields]) -> bytes:

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from denoise import errors, metrics
 from denoise.web import parameters
+from denoise.web.prefix import own_path
 
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[Exception], HTTPStatus] = {
@@ -73,9 +74,10 @@ def explain(error: Exception) -> tuple[HTTPStatus, str]:
 
 def _starlettes_detail(request: Request, error: HTTPException) -> str:
     """A sentence for what Starlette finds by itself: no such route, no such method."""
+    path, root = request.url.path, request.scope.get("root_path", "")
     details = {
-        HTTPStatus.NOT_FOUND: f"There is nothing at {request.url.path}; /docs lists what there is.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not allowed at {request.url.path}.",
+        HTTPStatus.NOT_FOUND: f"There is nothing at {path}; {root}/docs lists what there is.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not allowed at {path}.",
     }
     return details.get(HTTPStatus(error.status_code), error.detail)
 
@@ -88,7 +90,7 @@ def _response(request: Request, status: int, detail: str, headers: dict[str, str
         given = {"Connection": "close", **given}
     if status in RETRY_AFTER_S:
         given = {"Retry-After": RETRY_AFTER_S[HTTPStatus(status)], **given}
-    content, media_type = answer(status, detail, request.scope["path"], request.state.request_id)
+    content, media_type = answer(status, detail, own_path(request.scope), request.state.request_id)
     return JSONResponse(content, status, given, media_type=media_type)
 
 

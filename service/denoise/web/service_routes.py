@@ -32,14 +32,12 @@ async def info(request: Request) -> cards.Info:
     return cards.describe_service(request.app.state.service)
 
 
-@router.head("/livez", include_in_schema=False)
 @router.get("/livez", summary="Is the process alive?")
 async def livez() -> dict[str, bool]:
     """200 while the process can answer."""
     return {"live": True}
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Should it get requests?", responses=problem_responses({503: "It is about to stop."}))
 async def readyz(request: Request) -> dict[str, bool]:
     """200 when every model has loaded and passed its self-check; 503 while draining. Before that nothing listens."""

@@ -11,6 +11,8 @@ from typing import Any
 from opentelemetry import trace
 from starlette.types import Scope
 
+from denoise.web.prefix import own_path
+
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 # Probes and scrapes would only fill the traces.
 UNTRACED = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
@@ -29,7 +31,7 @@ def options() -> dict[str, Any]:
 
 
 def _is_untraced(scope: Scope) -> bool:
-    return scope["path"] in UNTRACED
+    return own_path(scope) in UNTRACED
 
 
 def note(line: Mapping[str, object]) -> None:
