@@ -14,6 +14,7 @@ from PIL import Image
 from tests.conftest import Server
 
 PATIENCE_S = 60
+LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 
 Start = Callable[..., tuple[Server, str]]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -10,6 +11,10 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from denoise.server.whole_answers import WholeAnswer
+from tests.conftest import NOISY_7
+from tests.server.conftest import PATIENCE_S, Start
+
+SEVEN = NOISY_7.read_bytes()
 
 
 class Transport:
@@ -112,3 +117,16 @@ def test_an_answer_is_what_uvicorn_would_send(
 def test_a_header_that_would_be_another_one_is_never_sent(header: tuple[bytes, bytes]) -> None:
     with pytest.raises(RuntimeError, match="Invalid HTTP header"):
         asyncio.run(sent([start(200, LENGTH, header), body(b"ab")]))
+
+
+def test_an_answer_comes_in_one_piece(start: Start) -> None:
+    """Half of one would be lost with a process that dies in between; a balancer can ask another for none at all."""
+    _, url = start()
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
+        for _ in range(50):
+            connection.sendall(
+                f"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: {len(SEVEN)}\r\n\r\n".encode() + SEVEN
+            )
+            head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            assert f"content-length: {len(body)}\r\n".encode() in head

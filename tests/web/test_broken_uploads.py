@@ -86,3 +86,18 @@ def test_damaged_uploads_never_break_the_service(server: httpx2.Client) -> None:
     assert statuses[200] > UPLOADS / 20  # light damage is survived,
     assert statuses[400] > UPLOADS / 20  # heavy damage is told
     assert server.post("/denoise", content=NOISY_7.read_bytes()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000 + b"]" * 200_000,
+        b'{"inputs": ' + b'{"a": ' * 100_000 + b"1" + b"}" * 100_001,
+        b'{"inputs": "AAAA", "parameters": {"seed": ' + b"9" * 100_000 + b"}}",
+    ],
+    ids=["arrays", "objects", "digits"],
+)
+def test_json_that_is_deep_or_long_is_refused(server: httpx2.Client, body: bytes) -> None:
+    answer = server.post("/denoise", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert len(answer.content) < 2000
