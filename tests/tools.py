@@ -28,7 +28,7 @@ class Tool:
     taken_as_it_is: bool = False
 
     def path(self) -> str | None:
-        """Where it is, by any of its names. HAProxy lies where a user's PATH does not lead."""
+        """Where it is, by any of its names. HAProxy and nginx lie where a user's PATH does not lead."""
         everywhere = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
         if self.environment:
             everywhere = str(ROOT / self.environment / "bin")
@@ -42,6 +42,7 @@ class Tool:
 
 
 TOOLS = {
+    "caddy": Tool("caddy", ("caddy",), release="Debian 12"),
     "chromium": Tool("chromium", ("chromium", "chromium-browser", "google-chrome", "chrome")),
     "curl": Tool("curl", ("curl",)),
     "haproxy": Tool("haproxy", ("haproxy",)),
@@ -49,13 +50,14 @@ TOOLS = {
     "kubectl": Tool(
         "kubernetes-client", ("kubectl",), least="1.24", release="Debian 13"
     ),  # older ones know no `patches`
+    "nginx": Tool("nginx-light", ("nginx",)),
     "node": Tool("nodejs", ("node",), least="18", release="Debian 12"),  # older ones have no `fetch`
     "openapi-generator-cli": Tool("openapi-generator-cli", ("openapi-generator-cli",), environment=".venv-clients"),
     "openapi-python-client": Tool("openapi-python-client", ("openapi-python-client",), environment=".venv-clients"),
     "wrk": Tool("wrk", ("wrk",)),
 }
 VENV = Tool("python3-venv", ())  # Debian's own Python comes without it
-# apt-get asks nothing, and starts no HAProxy of the system's own beside those of the tests.
+# apt-get asks nothing, and starts no server of the system's own beside those of the tests.
 APT = ("env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "SYSTEMD_OFFLINE=1", "apt-get", "-qq")
 IN_CI = os.environ.get("CI") == "true"
 

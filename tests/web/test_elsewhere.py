@@ -23,7 +23,9 @@ ROOT = "/denoise"  # It is the name of a route as well, which must not be mistak
 @pytest.fixture(scope="module")
 def opened(tiny_models: Path) -> Iterator[TestClient]:
     """A service that pages of one origin may call, with a key."""
-    settings = Settings(models=tiny_models, cors_origins=f"{PAGE}, http://localhost:3000", api_keys="key")  # type: ignore[arg-type]
+    settings = Settings(
+        models=tiny_models, cors_origins=f"{PAGE}, http://localhost:3000", api_keys="key", max_body_bytes=100_000
+    )  # type: ignore[arg-type]
     with TestClient(create_app(settings)) as client:
         yield client
 
@@ -52,7 +54,7 @@ def test_a_page_of_a_named_origin_may_send_what_it_needs(opened: TestClient) -> 
         ("/denoise", SEVEN, "key", 200),
         ("/denoise", SEVEN, "wrong", 401),
         ("/denoise", b"no picture", "key", 415),
-        ("/denoise", bytes(33_000_000), "key", 413),
+        ("/denoise", bytes(100_001), "key", 413),
         ("/denoise?noise=2", SEVEN, "key", 422),
         ("/nowhere", SEVEN, "key", 404),
         ("/v2/models/copy/infer", b"{}", "key", 400),
