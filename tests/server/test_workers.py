@@ -9,11 +9,14 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import httpx2
 import psutil
 import pytest
 
+from denoise.server.listener import Slot
+from denoise.server.workers import WorkerProcess
 from tests.conftest import NOISY_7, Server, tiny_model, wait_until
 from tests.server.conftest import PATIENCE_S, Start
 
@@ -70,6 +73,14 @@ def test_a_worker_that_hangs_is_replaced(start: Start) -> None:
     assert other in workers(server, 2)
     assert httpx2.post(f"{url}/denoise", content=SEVEN).status_code == 200
     assert f"Worker {stopped} has not moved for 4 s and is killed." in server.ended(signal.SIGTERM)
+
+
+def test_a_worker_may_start_for_longer_than_its_loop_may_stand_still() -> None:
+    seconds_until_hung = []
+    for serving in (False, True):
+        worker = WorkerProcess(MagicMock(), 0, Slot(), MagicMock(), 0.0, serving)
+        seconds_until_hung.append(next(second for second in range(1, 1000) if worker.is_hung(1.0)))
+    assert seconds_until_hung == [121, 26]
 
 
 def test_all_workers_serve_and_one_that_is_killed_is_replaced(start: Start) -> None:

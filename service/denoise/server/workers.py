@@ -31,6 +31,7 @@ from denoise.settings import Settings
 
 LEAST_LIFE_S = 1.0  # A worker that ends sooner is replaced only after this long.
 HUNG_S = 25.0  # No run takes nearly as long; a worker whose loop has not turned for this long is killed.
+LONGEST_START_S = 120.0  # A worker that does not serve after this long is killed as well.
 TICK_S = 0.1
 LONGEST_TICK_S = 1.0  # The parent was suspended itself where a tick took longer.
 
@@ -67,16 +68,16 @@ class WorkerProcess:
             greeting = SetupError("A worker ended while it started.")
         if isinstance(greeting, SetupError):
             raise greeting
-        self.serving = True
+        self.serving, self.silent_s = True, 0.0
         return greeting
 
     def is_hung(self, elapsed_s: float) -> bool:
-        """Whether its loop has stood still for too long, now that so much more time has passed."""
-        if not self.serving or self.slot.beat != self.beat:
+        """Whether it has started for too long, or its loop stood still, now that so much more time has passed."""
+        if self.slot.beat != self.beat:
             self.beat, self.silent_s = self.slot.beat, 0.0
         else:
             self.silent_s += min(elapsed_s, LONGEST_TICK_S)
-        return self.silent_s > HUNG_S
+        return self.silent_s > (HUNG_S if self.serving else LONGEST_START_S)
 
 
 class Workers:
@@ -135,7 +136,7 @@ class Workers:
             now = time.monotonic()
             for worker in self._workers:
                 if worker.is_hung(now - looked):
-                    log.error("Worker %d has not moved for %g s and is killed.", worker.process.pid, HUNG_S)
+                    log.error("Worker %d has not moved for %.0f s and is killed.", worker.process.pid, worker.silent_s)
                     worker.process.kill()
             looked = now
             if self._stopping:
