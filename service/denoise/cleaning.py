@@ -59,10 +59,11 @@ class Parameters(BaseModel):
     )
     seed: NonNegativeInt | None = Field(None, examples=[7], description="Makes `noise` the same every time.")
 
-    @field_validator("invert", mode="before")
+    @field_validator("size", "invert", "layout", mode="before")
     @classmethod
-    def _spell_boolean(cls, value: object) -> object:
-        return str(value).lower() if isinstance(value, bool) else value
+    def _spell_in_lower_case(cls, value: object) -> object:
+        """Programs write True and TRUE, and JSON has a true of its own."""
+        return str(value).lower() if isinstance(value, bool | str) else value
 
 
 class Prepared(NamedTuple):

@@ -1,8 +1,11 @@
 """What each route takes and gives, through the HTTP door."""
 
 import base64
+import gzip
 import io
 import json
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +64,7 @@ def test_the_kind_of_a_raw_body_is_read_from_its_bytes(tiny: TestClient, content
 
 
 def test_a_form_with_a_file_is_taken(tiny: TestClient) -> None:
-    answer = tiny.post("/denoise", files={"file": ("a.bin", SEVEN)}, data={"model": "half", "note": "ignored"})
+    answer = tiny.post("/denoise", files={"file": ("a.bin", SEVEN)}, data={"model": "half", "seed": "3"})
     assert answer.headers["X-Model"] == "half"
     assert np.allclose(pixels(answer.content), pixels(SEVEN) / 2, atol=0.5 / 255)
 
@@ -88,6 +91,9 @@ def test_json_with_base64_is_taken_with_its_parameters(tiny: TestClient, prefix:
         ("application/json;q=0.9, image/*;q=0.1", "application/json"),
         ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", "image/png"),
         ("image/png;q=0, */*;q=0.1", "image/webp"),
+        ("application/json, text/plain, */*", "image/png"),
+        ("application/json, text/plain", "application/json"),
+        ("application/json, */*;q=0.5", "application/json"),
     ],
 )
 def test_the_caller_says_in_accept_what_comes_back(tiny: TestClient, accept: str | None, kind: str) -> None:
@@ -95,6 +101,96 @@ def test_the_caller_says_in_accept_what_comes_back(tiny: TestClient, accept: str
     answer = tiny.post("/denoise", content=SEVEN, headers=headers)
     assert answer.headers["Content-Type"] == kind
     assert answer.headers["Vary"] == "Accept"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), ("X-GZIP", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_a_packed_body_is_undone(tiny: TestClient, encoding: str, pack: Callable[[bytes], bytes]) -> None:
+    answer = tiny.post("/denoise", content=pack(SEVEN), headers=PNG | {"Content-Encoding": encoding})
+    assert np.array_equal(pixels(answer.content), pixels(SEVEN))
+
+
+def test_a_packed_body_is_undone_up_to_the_limit(tiny: TestClient) -> None:
+    bomb = gzip.compress(bytes(30_000_000))
+    check_problem(tiny.post("/denoise", content=bomb, headers={"Content-Encoding": "gzip"}), 413, "when unpacked")
+    answer = tiny.post("/denoise", content=SEVEN, headers={"Content-Encoding": "br"})
+    check_problem(answer, 415, "Content-Encoding br is not taken; gzip and deflate are")
+
+
+def test_a_file_in_a_packed_body_is_worth_the_bytes_that_came(tiny: TestClient) -> None:
+    lines = io.BytesIO()
+    Image.fromarray(np.tile([False, True], (480, 240))).save(lines, "BMP")
+    assert tiny.post("/reconstruct?model=any", content=lines.getvalue()).status_code == 200
+    packed = gzip.compress(lines.getvalue())
+    answer = tiny.post("/reconstruct?model=any", content=packed, headers={"Content-Encoding": "gzip"})
+    check_problem(answer, 415, f"A file of {len(packed)} bytes cannot hold as much as its 480×480 pixels show")
+
+
+@pytest.mark.parametrize("value", ["True", "TRUE", "true", True])
+def test_choices_are_taken_as_programs_write_them(tiny: TestClient, value: str | bool) -> None:
+    sent = {"inputs": base64.b64encode(SEVEN).decode(), "parameters": {"invert": value, "size": "Native"}}
+    for answer in (
+        tiny.post("/denoise", json=sent),
+        tiny.post("/denoise", content=SEVEN, params={"invert": str(value), "layout": "SINGLE"}),
+        tiny.post("/denoise", files={"file": SEVEN}, data={"invert": str(value)}),
+    ):
+        assert answer.headers["X-Input-Inverted"] == "true", answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("modle", "'model'"),
+        ("nosie", "'noise'"),
+        ("siz", "'size'"),
+        ("Model", "'model'"),
+        ("zzz", "there are: model, "),
+    ],
+)
+def test_a_parameter_that_does_not_exist_is_refused_with_the_nearest(tiny: TestClient, name: str, told: str) -> None:
+    inputs = base64.b64encode(SEVEN).decode()
+    for answer in (
+        tiny.post("/denoise", content=SEVEN, params={name: "1"}),
+        tiny.post("/denoise", files={"file": SEVEN}, data={name: "1"}),
+        tiny.post("/denoise", json={"inputs": inputs, "parameters": {name: 1}}),
+    ):
+        check_problem(answer, 422, f"There is no parameter '{name}'; ")
+        assert told in answer.json()["detail"]
+
+
+def with_padding() -> bytes:
+    """A picture whose base64 has padding, and both characters that URLs do not have."""
+    for seed in range(1000):
+        content = png(np.random.default_rng(seed).random((9, 9), np.float32))
+        text = base64.b64encode(content)
+        if text.endswith(b"=") and b"+" in text and b"/" in text:
+            return content
+    raise AssertionError
+
+
+def test_base64_is_taken_as_programs_write_it(tiny: TestClient) -> None:
+    content = with_padding()
+    plain, url_safe = base64.b64encode(content).decode(), base64.urlsafe_b64encode(content).decode()
+    lines = base64.encodebytes(content).decode()
+    for inputs in (plain.rstrip("="), url_safe, url_safe.rstrip("="), lines, lines.replace("\n", "\r\n")):
+        for prefix in ("", "data:image/png;base64,"):
+            answer = tiny.post("/denoise?model=half", json={"inputs": prefix + inputs})
+            assert answer.status_code == 200, answer.text
+
+
+def test_a_part_of_a_form_without_a_filename_is_a_picture(tiny: TestClient) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+    body = part % (b"file", SEVEN) + part % (b"model", b"half") + b"--x--\r\n"
+    answer = tiny.post("/denoise", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert answer.headers["X-Model"] == "half"
+    assert np.allclose(pixels(answer.content), pixels(SEVEN) / 2, atol=0.5 / 255)
+
+
+def test_a_form_has_only_so_many_fields_of_such_a_length(tiny: TestClient) -> None:
+    fields = {"data": {f"a{number}": "" for number in range(101)}, "files": {"file": SEVEN}}
+    check_problem(tiny.post("/denoise", **fields), 400, "more than 100 fields")
+    check_problem(tiny.post("/denoise", data={"seed": "1" * 70_000}, files={"file": SEVEN}), 400, "65,536 bytes")
 
 
 def test_json_tells_all(real: TestClient) -> None:
@@ -231,7 +327,7 @@ def check_problem(answer: Any, status: int, sentence: str) -> None:
         ({"files": {"file": b""}}, 400, "The file is empty"),
         ({"files": {"file": SEVEN}, "data": {"size": "huge"}}, 422, "size=huge"),
         ({"files": {"picture": SEVEN}}, 400, "no file in a part named 'file'"),
-        ({"data": {"file": "text"}, "files": {"x": b"x"}}, 400, "no file in a part named 'file'"),
+        ({"files": {"x": b"x"}}, 400, "no file in a part named 'file', but one named 'x'"),
         ({"content": b"--x\r\n", "headers": {"Content-Type": "multipart/form-data"}}, 400, "Missing boundary"),
         ({"content": FORM, "headers": UNDEFINED}, 415, "the charset undefined is not taken"),
         ({"json": {"inputs": ""}}, 400, "`inputs` is empty"),

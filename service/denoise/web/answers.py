@@ -85,12 +85,26 @@ def accepted(request: Request, choices: Sequence[str]) -> str:
 @lru_cache
 def _best(accept: str, choices: tuple[str, ...]) -> str:
     try:
-        best = mimeparse.best_match(choices, accept or "*/*")
+        best = choices[-1] if _takes_anything(accept) else mimeparse.best_match(choices, accept or "*/*")
     except mimeparse.MimeTypeParseException:
         best = None
     if not best:
         raise NotAcceptable(f"Accept: {accept[:100]} leaves nothing; there are {', '.join(reversed(choices))}.")
     return str(best)
+
+
+def _takes_anything(accept: str) -> bool:
+    """Whether an Accept likes nothing better than anything, and names no kind of picture.
+
+    Programs that ask for no kind in particular send such ones: axios `application/json, text/plain, */*`.
+    """
+    weights = {}
+    for kind in accept.split(","):
+        name, subtype, parameters = mimeparse.parse_media_range(kind)
+        weights[name, subtype] = float(parameters["q"])
+    anything = weights.pop(("*", "*"), 0.0)
+    pictures = any(name == "image" for name, _ in weights)
+    return not pictures and anything > 0 and anything >= max(weights.values(), default=0)
 
 
 def headers(model: Denoiser, timing: str) -> dict[str, str]:

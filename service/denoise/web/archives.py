@@ -23,10 +23,19 @@ LONGEST_ENTRY_BYTES = 1024
 MOST_RATIO = 200
 SMALL_FILE = 1024 * 1024
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What file managers put beside the files.
+LITTER = {"thumbs.db", "desktop.ini"}
+LITTER_STARTS, LITTER_FOLDER = ("._", ".ds_store"), "__macosx"
 ARCHIVES = {".zip", ".jar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"}
 # Some file system or other does not allow these in a name.
 NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/]')
+DRIVE = re.compile(r"[A-Za-z]:")
 LONGEST_NAME = 120
+# Bits of a file's flags, an extra field's kind, and the bytes before its content.
+ENCRYPTED, UTF_8, UNICODE_PATH, EXTRA_HEAD = 1, 0x800, 0x7075, struct.Struct("<HH")
+# Among the letters of DOS's code page (437) with accents are few characters that are none.
+FIRST_HIGH, DOS_LETTERS, BACKSLASH = 0x80, {*range(0x80, 0xA6), *"ß".encode("cp437")}, ord("\\")
+HIGH_OR_BACKSLASH = re.compile(rb"[\x80-\xff\\]")
 # Unzip looks for permissions in the upper half of the external attributes.
 READABLE = 0o644 << 16
 
@@ -56,16 +65,15 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
     """The files in an archive; each is unpacked when it is read.
 
     Raises:
-        TooLarge: more than `most_files`, more than `most_bytes` when unpacked, or packed as no picture can be.
+        TooLarge: more than `most_files`, or more than `most_bytes` when unpacked.
         BrokenBody: it is damaged or empty, or has a file whose name leads out of it.
-        UnsupportedKind: there is an archive in it.
     """
     _check_directory(content, most_files)
     try:  # Damage raises exceptions of several kinds.
         archive = zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise BrokenBody(f"The zip cannot be read: {error}.") from None
-    paths = [(info, PurePosixPath(info.filename.replace("\\", "/"))) for info in archive.infolist()]
+    paths = [(info, PurePosixPath(_name(info).replace("\\", "/"))) for info in archive.infolist()]
     found = {info: path for info, path in paths if not (info.is_dir() or _left_out(path))}
     if not found:
         raise BrokenBody("The zip holds no files.")
@@ -78,16 +86,11 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
     if packed > len(content):
         raise BrokenBody(f"The zip's files take {packed:,} bytes, and it has {len(content):,}: they share them.")
     for info, path in found.items():
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        if path.is_absolute() or ".." in path.parts or DRIVE.fullmatch(path.parts[0]):
             raise BrokenBody(f"The zip has a file named '{info.filename[:100]}', which leads out of it.")
-        if path.suffix.lower() in ARCHIVES:
-            raise UnsupportedKind(f"The zip has an archive in it, '{info.filename[:100]}'; pictures alone are taken.")
-        if info.file_size > SMALL_FILE and info.file_size > MOST_RATIO * info.compress_size:
-            ratio = info.file_size / max(1, info.compress_size)
-            raise TooLarge(f"'{path.name[:100]}' unpacks to {ratio:,.0f} times its size, more than {MOST_RATIO}.")
     return [
-        File(info.filename, max(info.file_size, info.compress_size), info.compress_size, _reader(archive, info))
-        for info in found
+        File(str(path), max(info.file_size, info.compress_size), info.compress_size, _reader(archive, info, path))
+        for info, path in found.items()
     ]
 
 
@@ -133,19 +136,53 @@ def _check_directory(content: bytes, most_files: int) -> None:
         raise TooLarge(f"The zip's directory has {size:,} bytes, more than {most_files:,} files need.")
 
 
+def _name(info: zipfile.ZipInfo) -> str:
+    """A file's name, by its Unicode path field, or by being UTF-8, flagged as such or not.
+
+    Of any other kind of text only that of DOS is told from it, by having letters alone; what is not known is "_".
+    """
+    if info.flag_bits & UTF_8:
+        return info.filename
+    raw = info.orig_filename.encode("cp437", "replace")
+    try:
+        return _unicode_path(info.extra, raw) or raw.decode()
+    except UnicodeDecodeError:
+        dos = all(byte < FIRST_HIGH or byte in DOS_LETTERS for byte in raw) and BACKSLASH not in raw
+        return raw.decode("cp437") if dos else HIGH_OR_BACKSLASH.sub(b"_", raw).decode("ascii")
+
+
+def _unicode_path(extra: bytes, name: bytes) -> str:
+    """The name in Info-ZIP's extra field; "" where there is none for this name. Raises UnicodeDecodeError."""
+    at = 0
+    while at + EXTRA_HEAD.size <= len(extra):
+        kind, size = EXTRA_HEAD.unpack_from(extra, at)
+        at += EXTRA_HEAD.size + size
+        content = extra[at - size : at]
+        if kind == UNICODE_PATH and content[1:5] == struct.pack("<I", zlib.crc32(name)):
+            return content[5:].decode()
+    return ""
+
+
 def _left_out(path: PurePosixPath) -> bool:
     """What has no name, and what file managers put beside the files."""
-    parts = path.parts
-    return not parts or parts[0] == "__MACOSX" or parts[-1].startswith(("._", ".DS_Store"))
+    parts = [part.lower() for part in path.parts]
+    return not parts or LITTER_FOLDER in parts or parts[-1] in LITTER or parts[-1].startswith(LITTER_STARTS)
 
 
-def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], bytes]:
+def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: PurePosixPath) -> Callable[[], bytes]:
+    name = path.name[:100]
+
     def read() -> bytes:
-        if info.flag_bits & 1 or info.compress_type not in METHODS:
-            raise BrokenBody(f"'{info.filename[:100]}' is encrypted, or packed in a way that is not taken.")
+        if path.suffix.lower() in ARCHIVES:
+            raise UnsupportedKind(f"'{name}' is an archive inside the zip; pictures alone are taken.")
+        if info.file_size > SMALL_FILE and info.file_size > MOST_RATIO * info.compress_size:
+            ratio = info.file_size / max(1, info.compress_size)
+            raise TooLarge(f"'{name}' unpacks to {ratio:,.0f} times its size, more than {MOST_RATIO}.")
+        if info.flag_bits & ENCRYPTED or info.compress_type not in METHODS:
+            raise BrokenBody(f"'{name}' is encrypted, or packed in a way that is not taken.")
         try:
             return archive.read(info)  # It reads no more than the size that is declared, and checks the checksum.
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error) as error:
-            raise BrokenBody(f"'{info.filename[:100]}' is damaged in the zip: {error}.") from None
+            raise BrokenBody(f"'{name}' is damaged in the zip: {error}.") from None
 
     return read

@@ -3,37 +3,42 @@
 import base64
 import binascii
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from fastapi import Request
 from pydantic import BaseModel, Field, ValidationError
-from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, BrokenBody, TooLarge, UnsupportedKind
 from denoise.inference.gate import Admission
 from denoise.settings import Settings
-from denoise.web import archives
+from denoise.web import archives, encodings, forms
 from denoise.web.archives import File
 from denoise.web.parameters import merge, sentences
 from denoise.web.shortcut import header
-from denoise.web.state import SMALL_BODY
+from denoise.web.state import SMALL_BODY, ThreadTurns
 
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
 ZIP = "application/zip"
 ZIPS = (ZIP, "application/x-zip-compressed")
+OCTETS = ("application/octet-stream", "binary/octet-stream", *ZIPS)
 LONGEST_CONTENT_TYPE = 1000
-CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "latin-1", "latin1", "iso-8859-1"}
 MOST_MARKS = 1000
-# JSON of up to so many bytes is parsed sooner than handed to a thread.
-SMALL_JSON = 64 * 1024
+# JSON and forms of up to so many bytes are parsed sooner than handed to a thread.
+SMALL_TEXT = 64 * 1024
+# `image_to_image` of huggingface_hub has these for the models that it is mostly used with.
+OF_DIFFUSION = {"prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "target_size"}
+# Base64's alphabet for URLs (RFC 4648, section 5), as the usual one.
+FROM_URL_SAFE = str.maketrans("-_", "+/")
+BASE64_GROUP = 4
+
+Contents = tuple[list[tuple[str, bytes]], Parameters]
+"""The files in a body, each with its name, and the query's parameters with the body's own."""
 
 
 class JsonBody(BaseModel):
@@ -56,7 +61,7 @@ class Sent(NamedTuple):
     Attributes:
         files: the pictures.
         several: whether they are answered together: a zip is, also with one file in it.
-        size: bytes that are held until all is answered.
+        size: bytes that came.
     """
 
     files: Sequence[File]
@@ -65,39 +70,53 @@ class Sent(NamedTuple):
     parameters: Parameters
 
 
-async def read(request: Request, parameters: Parameters, settings: Settings, held: Admission) -> Sent:
+async def read(
+    request: Request, parameters: Parameters, settings: Settings, held: Admission, turns: ThreadTurns
+) -> Sent:
     """The files in a request's body, and the query's parameters with the body's own.
 
     Raises:
         Busy: there is no room for so many bytes beside those that `held`'s gate has let in.
         TooLarge: there are more bytes, or files, than the settings allow.
-        UnsupportedKind: its Content-Type is none that is taken.
+        UnsupportedKind: its Content-Type, or Content-Encoding, is none that is taken.
         BrokenBody: it is empty, or is not what its Content-Type says.
         BadParameter: a parameter in it is outside its choices.
     """
-    body = await whole(request, settings.max_body_bytes, held)
+    body, came = await unpacked(request, settings.max_body_bytes, held, turns)
     kind = _kind(request)
     contents = [("", body)]
-    if kind == MULTIPART:
-        contents, parameters = await _uploaded(request, body, parameters, settings.max_files)
-    elif kind == JSON:
-        content, parameters = (
-            _from_json(body, parameters)
-            if len(body) < SMALL_JSON
-            else await run_in_threadpool(_from_json, body, parameters)
-        )
-        contents = [("", content)]
-    elif kind and not kind.startswith("image/") and kind not in ("application/octet-stream", *ZIPS):
+    if kind in (MULTIPART, JSON):
+        parse = partial(_from_form if kind == MULTIPART else _from_json, request, body, parameters, settings.max_files)
+        contents, parameters = parse() if len(body) < SMALL_TEXT else await run_in_threadpool(parse)
+    elif kind and not kind.startswith("image/") and kind not in OCTETS:
         raise UnsupportedKind(
             f"Content-Type {kind} is not taken; image/*, application/octet-stream, {ZIP}, {MULTIPART} and {JSON} are. "
             "(With curl and --data-binary, add -H 'Content-Type: image/png'.)"
         )
+    held.shrink(min(held.amount, sum(len(content) for _, content in contents)))
     files = [File(name, len(content), len(content), partial(bytes, content)) for name, content in contents]
     several = len(files) > 1
     if not several and archives.is_archive(contents[0][1]):
         most = settings.max_files, settings.max_unpacked_bytes
         files, several = await run_in_threadpool(archives.files, contents[0][1], *most), True
-    return Sent(files, several, sum(len(content) for _, content in contents), parameters)
+    if came < len(body):  # A file counts as what it took of the request.
+        files = [file._replace(sent=max(1, file.sent * came // len(body))) for file in files]
+    return Sent(files, several, came, parameters)
+
+
+async def unpacked(request: Request, limit: int, held: Admission, turns: ThreadTurns) -> tuple[bytes, int]:
+    """The request's body without its Content-Encoding, at most `limit` bytes of it, and how many bytes came.
+
+    Raises as `whole` and `encodings.unpack` do.
+    """
+    body = await whole(request, limit, held)
+    encoding = header(request, b"content-encoding").strip().lower()
+    if encoding in encodings.NONE:
+        return body, len(body)
+    held.grow(limit)
+    content = await turns.run(encodings.unpack, body, encoding, limit)
+    held.shrink(len(content))
+    return content, len(body)
 
 
 async def whole(request: Request, limit: int, held: Admission) -> bytes:
@@ -136,43 +155,21 @@ def _kind(request: Request) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def _check_charset(request: Request) -> None:
-    """Raises UnsupportedKind when a form is in a charset that few write and some take quadratic time to read."""
-    _, options = parse_options_header(header(request, b"content-type"))
-    charset = options.get(b"charset", b"utf-8").decode("latin-1").lower()
-    if charset not in CHARSETS:
-        raise UnsupportedKind(f"A form in the charset {charset[:100]} is not taken; utf-8 and latin-1 are.")
+def _from_form(request: Request, body: bytes, parameters: Parameters, most_files: int) -> Contents:
+    parts = forms.parse(header(request, b"content-type"), body, most_files)
+    files = [part for part in parts if part.is_file and part.name == forms.FILE]
+    others = [part for part in parts if part.is_file and part.name != forms.FILE]
+    if not files or others:
+        named = f", but one named '{others[0].name[:100]}'" if others else ""
+        raise BrokenBody(f"The form has no file in a part named 'file'{named} (with curl: -F file=@picture.png).")
+    contents = [(part.filename or "", part.content) for part in files]
+    if len(contents) == 1 and not contents[0][1]:
+        raise BrokenBody("The file is empty.")
+    fields = {part.name: forms.decode(part.content) for part in parts if not part.is_file}
+    return contents, merge(parameters, fields)
 
 
-async def _uploaded(
-    request: Request, body: bytes, parameters: Parameters, most_files: int
-) -> tuple[list[tuple[str, bytes]], Parameters]:
-    """The files of a form, with their names, and the parameters with the form's own."""
-    _check_charset(request)
-
-    async def stream() -> AsyncGenerator[bytes]:
-        yield body
-
-    try:
-        form = await MultiPartParser(request.headers, stream(), max_files=most_files).parse()
-    except MultiPartException as error:
-        if "Too many files" in error.message:
-            raise TooLarge(f"The form has too many files; at most {most_files:,} are taken.") from None
-        raise BrokenBody(f"The form cannot be read: {error}") from None
-    files = form.getlist("file")
-    try:
-        contents = [(file.filename or "", await file.read()) for file in files if isinstance(file, UploadFile)]
-        if not contents or len(contents) < len(files):
-            raise BrokenBody("The form has no file in a part named 'file' (with curl: -F file=@picture.png).")
-        if len(contents) == 1 and not contents[0][1]:
-            raise BrokenBody("The file is empty.")
-        fields = {name: value for name, value in form.items() if name in Parameters.model_fields}
-        return contents, merge(parameters, fields)
-    finally:
-        await form.close()
-
-
-def _from_json(body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
+def _from_json(_request: Request, body: bytes, parameters: Parameters, _most_files: int) -> Contents:
     marks = sum(map(body.count, (b",", b"[", b"{")))
     if marks > MOST_MARKS:  # Parsed, each could be a list or an object, which takes a hundred times its text.
         raise BrokenBody(f"The JSON has {marks:,} commas and brackets; a picture with parameters has a dozen.")
@@ -187,10 +184,12 @@ def _from_json(body: bytes, parameters: Parameters) -> tuple[bytes, Parameters]:
         encoded = encoded.partition(";base64,")[2]
     if not encoded:
         raise BrokenBody("`inputs` is empty, or a data: URI without base64.")
+    text = "".join(encoded.split()).translate(FROM_URL_SAFE).rstrip("=")
     try:
-        content = base64.b64decode("".join(encoded.split()), validate=True)
+        content = base64.b64decode(text + "=" * (-len(text) % BASE64_GROUP), validate=True)
     except (binascii.Error, ValueError) as error:
         raise BrokenBody(
             f"`inputs` is no base64 and no base64 data: URI (no picture is fetched from a URL): {error}."
         ) from None
-    return content, merge(parameters, parsed.parameters)
+    ours = {name: value for name, value in parsed.parameters.items() if name not in OF_DIFFUSION}
+    return [("", content)], merge(parameters, ours)

@@ -45,8 +45,7 @@ async def _answer(request: Request, parameters: Parameters, task: Task) -> Respo
     settings = service.settings
     bodies.check_length(request, settings.max_body_bytes)
     with service.bodies.admit(0) as held:
-        sent = await bodies.read(request, parameters, settings, held)
-        held.shrink(min(held.amount, sent.size))
+        sent = await bodies.read(request, parameters, settings, held, service.thread_turns(request))
         model = _model(service, sent.parameters.model, task)
         with service.pictures.admit(len(sent.files)):
             media_type = answers.accepted(request, answers.OF_SEVERAL if sent.several else answers.OF_ONE)

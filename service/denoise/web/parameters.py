@@ -1,6 +1,7 @@
 """Parameters as callers write them, in a query, a form or JSON, and what is wrong with them in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,11 +13,24 @@ LONGEST_SHOWN = 100
 
 
 def merge(parameters: Parameters, others: Mapping[str, Any]) -> Parameters:
-    """The parameters with others laid over them, which win. Raises BadParameter when one is outside its choices."""
+    """The parameters with others laid over them, which win.
+
+    Raises BadParameter when one does not exist, or is outside its choices.
+    """
+    _check_names(others)
     try:
         return Parameters.model_validate(parameters.model_dump() | dict(others))
     except ValidationError as error:
         raise BadParameter(sentences(error.errors())) from None
+
+
+def _check_names(names: Iterable[str]) -> None:
+    there = list(Parameters.model_fields)
+    for name in names:
+        if name not in there:
+            nearest = get_close_matches(name[:LONGEST_SHOWN].lower(), there, 1)
+            hint = f"the nearest one is '{nearest[0]}'" if nearest else f"there are: {', '.join(there)}"
+            raise BadParameter(f"There is no parameter '{name[:LONGEST_SHOWN]}'; {hint}.")
 
 
 def sentences(errors: Any) -> str:

@@ -7,7 +7,6 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 import itertools
 import math
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import to_json
 
-from denoise.errors import BadTensor, BrokenBody, TooLarge, UnsupportedKind
+from denoise.errors import BadTensor, BrokenBody
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures import MULTIPLE, RANGE_SLACK, Pixels
 
@@ -31,9 +30,6 @@ LONG_NUMBER = re.compile(rb"\d{101}")
 MOST_TENSORS, MOST_SIDES = 16, 8
 # Longer sides would only make numbers that nobody can read.
 LONGEST_SIDE = 2**31
-# These are in zlib's manual; by RFC 9110 `deflate` has zlib's header.
-WINDOW_BITS = {"gzip": 31, "deflate": 15}
-
 
 Length = Annotated[int, Field(ge=0, le=LONGEST_SIDE)]
 
@@ -83,28 +79,6 @@ class Inference(NamedTuple):
     id: str
     pixels: Pixels
     outputs: dict[str, bool]
-
-
-def unpack(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body under a Content-Encoding, of at most `limit` bytes.
-
-    Raises:
-        UnsupportedKind: the encoding is neither gzip nor deflate.
-        TooLarge: there are more bytes.
-        BrokenBody: it is cut or damaged.
-    """
-    if encoding not in WINDOW_BITS:
-        raise UnsupportedKind(f"Content-Encoding {encoding[:100]} is not taken; {' and '.join(WINDOW_BITS)} are.")
-    unpacker = zlib.decompressobj(WINDOW_BITS[encoding])
-    try:
-        content = unpacker.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise BrokenBody(f"The body is no {encoding}: {error}.") from None
-    if len(content) > limit:
-        raise TooLarge(f"The body has more than {limit:,} bytes when unpacked; at most so many are taken.")
-    if not unpacker.eof or unpacker.unused_data:
-        raise BrokenBody(f"The {encoding} of the body is cut, or something follows it.")
-    return content
 
 
 def parse(body: bytes, json_length: str, model: Denoiser, most_pictures: int, most_pixels: int) -> Inference:

@@ -150,16 +150,11 @@ async def infer(request: Request, name: str) -> Response:
     service: Service = request.app.state.service
     service.pictures.check()
     limit = service.settings.max_body_bytes
-    encoding = header(request, b"content-encoding").strip().lower().replace("identity", "")
     bodies.check_length(request, limit)
     with service.bodies.admit(0) as held:
         model = _model(request, name)
         stages, turns = Stages(), service.thread_turns(request)
-        body = await bodies.whole(request, limit, held)
-        if encoding:
-            held.grow(limit)
-            body = await turns.run(tensors.unpack, body, encoding, limit)
-            held.shrink(len(body))
+        body, _ = await bodies.unpacked(request, limit, held, turns)
         json_length = header(request, JSON_LENGTH.lower().encode())
         most = service.settings.queue, service.settings.max_pixels
         if tensors.json_bytes(json_length, len(body)) <= SMALL_BODY and len(body) <= SMALL_TENSOR:
