@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +155,24 @@ def real() -> Iterator[TestClient]:
     """The app with the committed models."""
     with TestClient(create_app(Settings())) as client:
         yield client
+
+
+def node_modules(folder: Path, *packages: str) -> str:
+    """Where Node finds packages of npm, once they are in a folder. Without npm or a network the test is skipped."""
+    words = [
+        "npm",
+        "install",
+        "--silent",
+        "--no-audit",
+        "--no-fund",
+        "--fetch-retries=1",
+        "--prefix",
+        folder,
+        *packages,
+    ]
+    if not shutil.which("npm") or subprocess.run(words, check=False, stdout=subprocess.DEVNULL).returncode:
+        (pytest.fail if tools.IN_CI else pytest.skip)(f"needs npm, and a network for {', '.join(packages)}")
+    return str(folder / "node_modules")
 
 
 class RayCluster:

@@ -159,10 +159,11 @@ INFER_ROUTE: dict[str, Any] = {
             "required": True,
             "content": {
                 "application/json": {
+                    "schema": {"type": "object"},
                     "example": {
                         "inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 28, 28, 1], "data": [0.0] * 784}],
                         "outputs": [{"name": "restored"}],
-                    }
+                    },
                 },
                 BYTES: _BINARY,
             },
