@@ -22,12 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for recipe in recipes:
         print(f"{recipe.name}: {recipe.title}")
         if options.fresh:
-            fit.forget(recipe, train.pixels, options.checkpoints)
-        network = fit.fit(recipe, train.pixels, options.checkpoints)
+            fit.forget(recipe, train.pixels, options.checkpoints, options.start_from)
+        network = fit.fit(recipe, train.pixels, options.checkpoints, options.start_from)
         noisy = score.noisy(test.pixels, recipe.scored_noise)
         scores = score.score(test.pixels, noisy, export.answers(network, noisy)["restored"])
         print(", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
-        path = export.export(recipe, network, noisy[:PROOF_DIGITS], len(train.pixels), scores, options.out)
+        proof, count, start = noisy[:PROOF_DIGITS], len(train.pixels), options.start_from
+        path = export.export(recipe, network, proof, count, scores, options.out, start)
         card.write(recipe, path, test.pixels)
         print(f"{path} and its card are written")
     card.compare(options.out, test.pixels, max(recipe.scored_noise for recipe in recipes))
@@ -42,12 +43,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--checkpoints", type=Path, default=Path(".checkpoints"), help="what a stopped run goes on from"
     )
     parser.add_argument("--fresh", action="store_true", help="begin anew, not where a stopped run was")
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="FILE",
+        help="an exported file whose weights replace all but the last stretch",
+    )
     for name, kind in NUMBERS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help="instead of the recipe's")
     parser.add_argument("--hidden", type=_count, nargs="+", metavar="N", help="layer sizes instead of the recipe's")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in RECIPES]:
         parser.error(f"there is no recipe named {unknown[0]!r}; there are {', '.join(RECIPES)}")
+    if options.start_from and len(options.names) != 1:
+        parser.error("--start-from has the weights of one model: name that one")
     return options
 
 

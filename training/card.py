@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from training import noise, score
 from training.mnist import SIDE, Pixels
-from training.recipes import RECIPES, TUTORIAL_NOISE, Recipe
+from training.recipes import RECIPES, TUTORIAL_NOISE, Recipe, Restart
 
 DIGITS_PER_ROW = 10
 # A digit of 28 pixels is too small to be looked at.
@@ -32,17 +32,17 @@ RANKED_DIGITS = 500
 USES = {
     "reconstruct": "Gives a digit back from its hidden code: one sees what the code kept and what it dropped.",
     "denoise": "Takes noise off a digit: light ink on black, 0 … 1.",
-    "blind": "Takes any of the kinds of noise below off any picture of digits, without being told which: light ink on "
-    "black, 0 … 1, height and width multiples of 4.",
+    "blind": "Takes any of the kinds of noise below, and what paper and a camera do, off any picture of digits and "
+    "other writing, without being told which: light ink on black, 0 … 1, height and width multiples of 4.",
 }
 LIMITS = {
     "reconstruct": "Knows clean handwritten digits only: other drawings come back bent towards digits, and noise comes "
     "back smeared.",
     "denoise": "Knows one kind of noise, Gaussian of this factor, and handwritten digits only. Light noise it takes "
     "off at the price of fine detail; what is no digit comes back bent towards one.",
-    "blind": "Knows handwritten digits only, up to three times their size in MNIST: larger strokes are to be scaled "
-    "down first, and what is no digit comes back bent towards one. Where noise is as strong as the ink, what it hides "
-    "is guessed; the uncertainty tells.",
+    "blind": "Knows strokes up to three times as wide as MNIST's: larger ones are to be scaled down first. A photo is "
+    "to be divided by its paper before. Where noise is as strong as the ink, what it hides is guessed, and what is no "
+    "digit may be bent towards one; the uncertainty tells.",
 }
 
 
@@ -159,6 +159,21 @@ def _as_pictures(code: Pixels, side: int) -> Pixels:
     return code.reshape(-1, side, side, 1) / max(float(code.max()), 1e-9)
 
 
+def _stretch(restart: Restart) -> str:
+    """How one restart's stretch went."""
+    text = f"{restart.epochs} epochs from {restart.learning_rate} with more of what was hard"
+    of = restart.of_pages or restart.mixture
+    often = ", ".join(f"{kind} {weight:g} times" for kind, weight in of.weights.items())
+    text += f" ({often} as often as others{', on pages' if restart.of_pages else ''})"
+    text += f", {share:.0%} low-passed Gaussian" if (share := restart.mixture.ways.get(noise.LOW_PASSED)) else ""
+    text += f", {restart.digits:,} digits" if restart.digits else ""
+    text += f" and {restart.pages:,} pages"
+    text += f", {restart.near:.0%} of them at about 1×" if restart.near else ""
+    text += f", {restart.photos:,} pieces of synthetic photos" if restart.photos else ""
+    text += ", what is easy to clean counting nearly as much as what is hard" if restart.evenly else ""
+    return text + (f", averaged by {restart.averaging}" if restart.averaging else "")
+
+
 def _adam(recipe: Recipe) -> str:
     text = f"Adam at {recipe.learning_rate}"
     if recipe.last_learning_rate:
@@ -166,13 +181,19 @@ def _adam(recipe: Recipe) -> str:
     if recipe.pages:
         text += f", {recipe.pages:,} pages of digits in every epoch"
     for restart in recipe.restarts:
-        text += f"; then {restart.epochs} epochs from {restart.learning_rate} with more of what was hard"
-        weights = (restart.of_pages or restart.mixture).weights
-        often = ", ".join(f"{kind} {weight:g} times" for kind, weight in weights.items())
-        text += f" ({often} as often as others{', on pages' if restart.of_pages else ''}) and {restart.pages:,} pages"
-        text += f", {restart.near:.0%} of them at about 1×" if restart.near else ""
-        text += ", what is easy to clean counting nearly as much as what is hard" if restart.evenly else ""
+        text += f"; then {_stretch(restart)}"
     return text + (f"; weights averaged over parts of epochs by {recipe.averaging}" if recipe.averaging else "")
+
+
+def _started(recipe: Recipe, metadata: dict[str, str]) -> list[str]:
+    """A line on what the last stretch went on from, where the others were not run again."""
+    if "started_from" not in metadata:
+        return []
+    last = recipe.restarts[-1].epochs if recipe.restarts else recipe.epochs
+    return [
+        f"- Only the last {last} epochs were run for this file, with a new Adam, from the weights of an earlier file "
+        f"that the epochs before them had made: {metadata['started_from']}"
+    ]
 
 
 def _text(recipe: Recipe, metadata: dict[str, str], pictures: list[str], count: int) -> str:
@@ -190,6 +211,7 @@ def _text(recipe: Recipe, metadata: dict[str, str], pictures: list[str], count: 
         f"- Trained on: {metadata['training_data']}, noise: {metadata['noise']}",
         f"- Network: {recipe.architecture.__name__}, hidden {recipe.hidden}",
         f"- Parameters: {int(metadata['parameters']):,}",
+        *_started(recipe, metadata),
         f"- Epochs: {recipe.epochs}, in batches of {recipe.batch}, {_adam(recipe)}, seed {recipe.seed}",
         "",
         "## Scores",

@@ -4,6 +4,7 @@ The file explains itself: models/README.md is the contract that the metadata wri
 """
 
 import base64
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import onnx
+import onnx.numpy_helper
 import onnx.reference
 import onnxruntime
 import tensorflow as tf
@@ -36,7 +38,13 @@ class ExportError(Exception):
 
 
 def export(
-    recipe: Recipe, network: keras.Model, digits: Pixels, trained_on: int, scores: dict[str, float], out: Path
+    recipe: Recipe,
+    network: keras.Model,
+    digits: Pixels,
+    trained_on: int,
+    scores: dict[str, float],
+    out: Path,
+    start: Path | None = None,
 ) -> Path:
     """Writes `out/<name>.onnx`, replacing an older one only when the new one is proved, and gives its path.
 
@@ -47,6 +55,7 @@ def export(
         trained_on: how many digits the network was trained on.
         scores: of the network on the test digits, kept in the file.
         out: folder.
+        start: the file whose weights took the place of all stretches but the last, where there was one.
 
     Raises:
         ExportError: ONNX's checker, its reference evaluator or onnxruntime disagrees with Keras.
@@ -59,7 +68,7 @@ def export(
         {
             "task": recipe.task,
             "title": recipe.title,
-            "training_data": f"MNIST, {trained_on:,} training digits",
+            "training_data": _data(recipe, trained_on),
             "noise": _noise(recipe),
             "scores": json.dumps({name: round(value, 4) for name, value in scores.items()}),
             "date": datetime.now(UTC).date().isoformat(),
@@ -67,7 +76,8 @@ def export(
             "probe_shape": json.dumps(digits[probe].shape),
             "probe_input": base64.b64encode(digits[probe].astype("<f4").tobytes()).decode(),
             "probe_restored": base64.b64encode(expected["restored"][probe].astype("<f4").tobytes()).decode(),
-        },
+        }
+        | _started_from(start),
     )
     prove(model, digits, expected)
     if network.input.shape[1] is None:  # Another size must do as well.
@@ -80,9 +90,30 @@ def export(
     return path
 
 
+def _data(recipe: Recipe, digits: int) -> str:
+    """What the network saw clean."""
+    text = f"MNIST, {digits:,} training digits"
+    if any(restart.photos for restart in recipe.restarts):
+        text += "; synthetic pages of these, of Hershey's vector digits and letters, and of DejaVu, STIX and CM type"
+    return text
+
+
+def _started_from(start: Path | None) -> dict[str, str]:
+    """The sha256 and the date of the file that the last stretch alone went on from, where there was one."""
+    if not start:
+        return {}
+    date = next(entry.value for entry in onnx.load(start).metadata_props if entry.key == "date")
+    return {"started_from": f"sha256 {hashlib.sha256(start.read_bytes()).hexdigest()}, of {date}"}
+
+
 def _noise(recipe: Recipe) -> str:
     if recipe.noise is None:
-        return f"any of {', '.join(noise.KINDS)}; scored under Gaussian, factor {recipe.scored_noise}"
+        kinds = [*noise.KINDS]
+        if any(noise.LOW_PASSED in restart.mixture.ways for restart in recipe.restarts):
+            kinds += ["low-passed Gaussian"]
+        if any(restart.photos for restart in recipe.restarts):
+            kinds += ["what a photo does to a written sheet"]
+        return f"any of {', '.join(kinds)}; scored under Gaussian, factor {recipe.scored_noise}"
     return f"Gaussian, factor {recipe.noise}, clipped to 0 … 1" if recipe.noise else "none"
 
 
@@ -116,6 +147,43 @@ def convert(network: keras.Model) -> onnx.ModelProto:
     # Once in many runs tf2onnx gives the first output an axis too many.
     model.graph.output[0].type.CopyFrom(model.graph.input[0].type)
     return model
+
+
+def restore(network: keras.Model, path: Path) -> None:
+    """Gives a network of convolutions the weights of an exported file, and proves on the file's probe that they fit.
+
+    Raises:
+        ExportError: the file is of another network, or the network's answer to the probe is not the file's.
+    """
+    model = onnx.load(path)
+    weights = _convolutions(model)
+    layers = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    theirs, ours = ([of[0].shape for of in kernels] for kernels in (weights, [layer.weights for layer in layers]))
+    if theirs != ours:
+        raise ExportError(f"{path} is of another network: it has kernels of {theirs}, the recipe's has {ours}")
+    for layer, kernel_and_bias in zip(layers, weights, strict=True):
+        layer.set_weights(kernel_and_bias)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    shape = json.loads(metadata["probe_shape"])
+    seen, expected = (
+        np.frombuffer(base64.b64decode(metadata[name]), "<f4").reshape(shape)
+        for name in ("probe_input", "probe_restored")
+    )
+    difference = float(np.max(np.abs(answers(network, seen)["restored"] - expected)))
+    if not difference <= TOLERANCE:
+        raise ExportError(f"the network with the weights of {path} differs from it by {difference:.2g} on the probe")
+
+
+def _convolutions(model: onnx.ModelProto) -> list[list[Pixels]]:
+    """Kernel and bias of each convolution, in their order in the file, laid out as Keras has them."""
+    stored = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    weights = []
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            kernel, *bias = (stored[name] for name in node.input[1:])
+            # tf2onnx leaves out a bias that is 0 everywhere.
+            weights.append([kernel.transpose(2, 3, 1, 0), *(bias or [np.zeros(len(kernel), np.float32)])])
+    return weights
 
 
 def _code(code: tf.Tensor) -> tf.Tensor:

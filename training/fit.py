@@ -8,13 +8,14 @@ import math
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from training import architectures, noise, pages
+from training import architectures, camera, export, noise, pages, paper, pens, photos
 from training.mnist import SIDE, Pixels
 from training.recipes import Recipe, Restart
 
@@ -31,8 +32,10 @@ LEAST_DIVERGENCE = 3e-4
 CROSS_ENTROPY = keras.losses.BinaryCrossentropy(from_logits=True)
 
 
-def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
+def fit(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Path | None = None) -> keras.Model:
     """The recipe's network, trained on `clean` digits `[count, 28, 28, 1]`, 0 … 1.
+
+    With the exported file `start` its weights take the place of all stretches but the last, which alone is run.
 
     After every epoch the weights and the optimizer's state are kept under `checkpoints`. A later call with the same
     recipe goes on from there. Order and noise of an epoch depend on the seed and the epoch's number alone, so a
@@ -44,29 +47,32 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
     network = recipe.architecture(recipe.hidden)
     keras.config.set_dtype_policy("float32")
     average = recipe.architecture(recipe.hidden)
+    if start:
+        export.restore(average, start)
+        network.set_weights(average.get_weights())
     average.set_weights(network.get_weights())
     trainee = keras.Model(network.input, network.output["logits"])
     optimizer = keras.optimizers.Adam(recipe.learning_rate)
     optimizer.build(trainee.trainable_variables)
 
-    epochs_done = tf.Variable(0, dtype=tf.int64)
+    epochs_done = tf.Variable(_begins(recipe)[-2] if start else 0, dtype=tf.int64)
     state = tf.train.Checkpoint(model=trainee, optimizer=optimizer, average=average, epochs_done=epochs_done)
-    manager = tf.train.CheckpointManager(state, str(_folder(recipe, clean, checkpoints)), max_to_keep=1)
+    manager = tf.train.CheckpointManager(state, str(_folder(recipe, clean, checkpoints, start)), max_to_keep=1)
     if manager.restore_or_initialize():
         print(f"{recipe.name}: going on after epoch {int(epochs_done)}, kept in {manager.directory}")
     epochs = _begins(recipe)[-1]
     for epoch in range(int(epochs_done), epochs):
+        restart = _restart(recipe, epoch)
         if epoch in (int(epochs_done), *_begins(recipe)):
-            restart = _restart(recipe, epoch)
             trainee.compile(optimizer, _divergence if restart and restart.evenly else CROSS_ENTROPY)
         random = np.random.default_rng([recipe.seed, epoch])
         print(f"{recipe.name}, epoch {epoch + 1} of {epochs}")
-        for part, (spoilt, target) in enumerate(_parts(recipe, clean, epoch, random)):
-            trainee.optimizer.learning_rate = _rate(recipe, epoch + part / (2 * PARTS_PER_EPOCH))
+        for share_done, spoilt, target in _parts(recipe, clean, epoch, random):
+            trainee.optimizer.learning_rate = _rate(recipe, epoch + share_done)
             # A batch of pages has as many pixels as one of digits; both are in random order already.
             batch = max(1, recipe.batch * SIDE**2 // target[0].size)
-            trainee.fit(spoilt, target, batch_size=batch, shuffle=False)
-            kept = recipe.averaging
+            trainee.fit(spoilt, target, batch_size=batch, shuffle=False, verbose="auto" if sys.stdout.isatty() else 2)
+            kept = (restart and restart.averaging) or recipe.averaging
             weights = zip(average.get_weights(), network.get_weights(), strict=True)
             average.set_weights([kept * old + (1 - kept) * new for old, new in weights])
         epochs_done.assign(epoch + 1)
@@ -74,22 +80,41 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path) -> keras.Model:
     return average
 
 
-def _parts(recipe: Recipe, clean: Pixels, epoch: int, random: np.random.Generator) -> Iterator[tuple[Pixels, Pixels]]:
-    """An epoch's pictures, spoilt and clean: all digits in a new order, and between them pages, where there are any."""
-    digits = clean[random.permutation(len(clean))]
+def _parts(
+    recipe: Recipe, clean: Pixels, epoch: int, random: np.random.Generator
+) -> Iterator[tuple[float, Pixels, Pixels]]:
+    """An epoch's pictures: the share of it that lies before them, what the network sees, and what it is to answer.
+
+    Digits in a new order, and between them pages and pieces of photos, where there are any.
+    """
     restart = _restart(recipe, epoch)
+    digits = clean[random.permutation(len(clean))[: restart.digits if restart else None]]
     mixture = restart.mixture if restart else noise.EVEN
-    for part in range(PARTS_PER_EPOCH if recipe.pages else 1):
-        target = digits[part :: PARTS_PER_EPOCH if recipe.pages else 1]
-        if recipe.noise is None:
-            yield noise.mixture(target, mixture, random), target
-        else:
-            yield noise.gaussian(target, recipe.noise, random), target
-        if recipe.pages:
-            target = _pages(
-                clean, max(1, (restart or recipe).pages // PARTS_PER_EPOCH), restart.near if restart else 0, random
-            )
-            yield noise.mixture(target, (restart and restart.of_pages) or mixture, random), target
+    of_photos = restart.photos if restart else 0
+    count = (restart.parts if restart else PARTS_PER_EPOCH) if recipe.pages else 1
+    # Photos take long to draw: a thread draws them while the network trains on digits.
+    with ThreadPoolExecutor(1) as thread:
+        for part in range(count):
+            drawing = thread.submit(_photos, clean, math.ceil(of_photos / count), [recipe.seed, epoch, part])
+            target = digits[part::count]
+            if recipe.noise is None:
+                yield part / count, noise.mixture(target, mixture, random), target
+            else:
+                yield part / count, noise.gaussian(target, recipe.noise, random), target
+            if recipe.pages:
+                of_pages = max(1, (restart or recipe).pages // count)
+                target = _pages(clean, of_pages, restart.near if restart else 0, random)
+                spoilt = noise.mixture(target, (restart and restart.of_pages) or mixture, random)
+                yield (part + 1 / 2) / count, spoilt, target
+            if of_photos:
+                yield (part + 1 / 2) / count, *drawing.result()
+
+
+def _photos(clean: Pixels, count: int, seed: list[int]) -> tuple[Pixels, Pixels]:
+    """Pieces of photos, and the ink on them."""
+    if not count:
+        return clean[:0], clean[:0]
+    return photos.photos(clean, count, PAGE_SIDE_PX, np.random.default_rng(seed))
 
 
 def _pages(clean: Pixels, count: int, near: float, random: np.random.Generator) -> Pixels:
@@ -138,15 +163,16 @@ def _rate(recipe: Recipe, epoch: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * min(1, (epoch - begin) / (end - begin)))) / 2
 
 
-def forget(recipe: Recipe, clean: Pixels, checkpoints: Path) -> None:
+def forget(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Path | None = None) -> None:
     """Removes what earlier runs of this recipe on these digits kept, so that the next one begins anew."""
-    shutil.rmtree(_folder(recipe, clean, checkpoints), ignore_errors=True)
+    shutil.rmtree(_folder(recipe, clean, checkpoints, start), ignore_errors=True)
 
 
-def _folder(recipe: Recipe, clean: Pixels, checkpoints: Path) -> Path:
-    """A folder for this recipe, these digits and this code: when anything is changed, a run starts anew."""
+def _folder(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Path | None) -> Path:
+    """A folder for this recipe, these digits, this start and this code: when one is changed, a run starts anew."""
     digest = hashlib.sha256(repr(dataclasses.replace(recipe, architecture=None)).encode())  # type: ignore[arg-type]
     digest.update(clean.tobytes())
-    for module in (architectures, noise, pages, sys.modules[__name__]):
+    digest.update(start.read_bytes() if start else b"")
+    for module in (architectures, camera, noise, pages, paper, pens, photos, sys.modules[__name__]):
         digest.update(Path(str(module.__file__)).read_bytes())
     return checkpoints / f"{recipe.name}-{digest.hexdigest()[:12]}"

@@ -20,6 +20,10 @@ Levels = float | NDArray[np.floating]
 
 # This share of ruled pages has lines along the rows, the others along the columns.
 SHARE_RULED_ALONG_ROWS = 0.75
+# A way of a mixture to spoil pictures, and the deviations and low-passes that it draws.
+LOW_PASSED = "low-passed"
+LOW_PASSED_LEVELS = (0.03, 0.7)
+LOW_PASSES_PX = (0.1, 1.5)
 
 
 class Kind(NamedTuple):
@@ -44,6 +48,14 @@ def gaussian(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixe
     spoilt *= np.asarray(level, np.float32)
     spoilt += pixels
     return np.clip(spoilt, 0, 1, out=spoilt)
+
+
+def low_passed(pixels: Pixels, level: Levels, sigma: Levels, random: np.random.Generator) -> Pixels:
+    """Gaussian noise of deviation `level` after a Gaussian low-pass of `sigma` px: neighbours get nearly the same."""
+    drawn = random.standard_normal(pixels.shape[:3], dtype=np.float32)
+    rows, columns = (_blurring(length, _each(sigma, len(pixels))) for length in pixels.shape[1:3])
+    passed = (rows @ drawn @ columns.transpose(0, 2, 1))[..., np.newaxis]
+    return _clipped(pixels + np.asarray(level, np.float32) * passed / passed.std(axis=(1, 2, 3), keepdims=True))
 
 
 def salt_and_pepper(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixels:
@@ -71,9 +83,13 @@ def uniform(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixel
 
 def blur(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixels:  # noqa: ARG001  # All kinds have this signature.
     """Out of focus: a Gaussian of standard deviation `level` px, edges repeated."""
-    sigma = np.broadcast_to(np.asarray(level, np.float32).reshape(-1, 1, 1), (len(pixels), 1, 1))
-    rows, columns = (_blurring(length, sigma) for length in pixels.shape[1:3])
+    rows, columns = (_blurring(length, _each(level, len(pixels))) for length in pixels.shape[1:3])
     return _clipped((rows @ pixels[..., 0] @ columns.transpose(0, 2, 1))[..., np.newaxis])
+
+
+def _each(levels: Levels, count: int) -> NDArray[np.float32]:
+    """One level for each of `count` pictures, `[count, 1, 1]`."""
+    return np.broadcast_to(np.asarray(levels, np.float32).reshape(-1, 1, 1), (count, 1, 1))
 
 
 def _blurring(length: int, sigma: NDArray[np.float32]) -> Pixels:
@@ -166,7 +182,8 @@ class Mixture:
     """How often a blind denoiser meets each kind of noise.
 
     Attributes:
-        ways: the share of pictures that are clean, have Gaussian noise alone, or one, two or three kinds.
+        ways: the share of pictures that are clean, have Gaussian noise alone, as it is or low-passed, or one, two or
+            three kinds.
         weights: how many times as often as others a kind is drawn, if not once.
         lighter: an evenly drawn number, 0 … 1, becomes a level by this power; above 1, light noise is met more often.
     """
@@ -192,6 +209,17 @@ LIGHT = Mixture(
 LIGHTEST = Mixture(
     {"clean": 0.02, "gaussian": 0.06, 1: 0.88, 2: 0.03, 3: 0.01}, {"jpeg": 60, "poisson": 16, "speckle": 5}, lighter=1.4
 )
+# Beside photos: what digits and pages had before, and the noise of a camera, whose neighbours are nearly the same.
+BESIDE_PHOTOS = Mixture(
+    {"clean": 0.05, "gaussian": 0.28, LOW_PASSED: 0.25, 1: 0.33, 2: 0.05, 3: 0.04},
+    {"jpeg": 8, "poisson": 4, "speckle": 4},
+    lighter=1.2,
+)
+LIGHT_BESIDE_PHOTOS = Mixture(
+    {"clean": 0.07, "gaussian": 0.07, LOW_PASSED: 0.15, 1: 0.65, 2: 0.04, 3: 0.02},
+    {"jpeg": 30, "poisson": 10, "speckle": 6},
+    lighter=1.2,
+)
 
 
 def mixture(pixels: Pixels, of: Mixture, random: np.random.Generator) -> Pixels:
@@ -211,4 +239,8 @@ def mixture(pixels: Pixels, of: Mixture, random: np.random.Generator) -> Pixels:
         if len(where):
             drawn = random.random((len(where), 1, 1, 1)) ** of.lighter
             spoilt[where] = kind.spoil(spoilt[where], kind.least + (kind.most - kind.least) * drawn, random)
+    if LOW_PASSED in of.ways:
+        (where,) = np.nonzero(ways == list(of.ways).index(LOW_PASSED))
+        level, sigma = (random.uniform(*bounds, (len(where), 1, 1, 1)) for bounds in (LOW_PASSED_LEVELS, LOW_PASSES_PX))
+        spoilt[where] = low_passed(spoilt[where], level, sigma, random)
     return spoilt

@@ -22,6 +22,10 @@ class Restart:
         of_pages: the mixture on pages, where they have one of their own.
         near: share of the pages whose digits are about as large as MNIST's.
         evenly: whether pictures that are hard to clean count little more than easy ones.
+        photos: pieces of synthetic photos drawn for every epoch.
+        parts: of an epoch, each of digits, then of pages, then of photos.
+        averaging: what the recipe's becomes.
+        digits: drawn for every epoch; None: all.
     """
 
     epochs: int
@@ -31,6 +35,10 @@ class Restart:
     of_pages: noise.Mixture | None = None
     near: float = 0.0
     evenly: bool = False
+    photos: int = 0
+    parts: int = 6
+    averaging: float | None = None
+    digits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,19 @@ RECIPES = {
                     of_pages=noise.LIGHTEST,
                     near=0.9,
                     evenly=True,
+                ),
+                Restart(
+                    epochs=7,
+                    learning_rate=6e-4,
+                    pages=1500,
+                    mixture=noise.BESIDE_PHOTOS,
+                    of_pages=noise.LIGHT_BESIDE_PHOTOS,
+                    near=0.5,
+                    evenly=True,
+                    photos=5500,
+                    parts=10,
+                    averaging=0.96,
+                    digits=30_000,
                 ),
             ),
             averaging=0.9,

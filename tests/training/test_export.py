@@ -1,8 +1,11 @@
 """What is exported equals Keras, and nothing is written when it does not."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnx.numpy_helper
 import onnxruntime
 import pytest
 
@@ -63,3 +66,31 @@ def test_a_file_that_differs_is_not_written(noisy: Pixels, tmp_path: Path, monke
 def test_a_code_that_is_not_square_cannot_be_laid_out() -> None:
     with pytest.raises(export.ExportError, match="must be square"):
         export._code(np.zeros((1, 2, 3, 4), np.float32))
+
+
+def test_a_files_weights_go_back_into_a_network_and_it_says_where_they_came_from(noisy: Pixels, tmp_path: Path) -> None:
+    recipe = RECIPES["unet_dae"]
+    first, second = (recipe.architecture((4, 8, 8)) for _ in range(2))
+    path = export.export(recipe, first, noisy, 10, {}, tmp_path)
+    export.restore(second, path)
+    for weight, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        assert np.array_equal(weight, other)
+    (tmp_path / "next").mkdir()
+    later = onnx.load(export.export(recipe, second, noisy, 10, {}, tmp_path / "next", start=path))
+    metadata = {entry.key: entry.value for entry in later.metadata_props}
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in metadata["started_from"]
+
+
+def test_weights_of_another_network_or_another_answer_to_the_probe_are_refused(noisy: Pixels, tmp_path: Path) -> None:
+    recipe = RECIPES["unet_dae"]
+    path = export.export(recipe, recipe.architecture((4, 8, 8)), noisy, 10, {}, tmp_path)
+    with pytest.raises(export.ExportError, match="is of another network"):
+        export.restore(recipe.architecture((4, 8, 12)), path)
+    with pytest.raises(export.ExportError, match="is of another network"):
+        export.restore(recipe.architecture((4, 8)), path)
+    model = onnx.load(path)
+    (kernel,) = (each for each in model.graph.initializer if each.dims == [2, 4, 3, 3])
+    kernel.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(kernel), kernel.name))
+    onnx.save(model, path)
+    with pytest.raises(export.ExportError, match="on the probe"):
+        export.restore(recipe.architecture((4, 8, 8)), path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Pixels
-from training import fit, noise
+from training import export, fit, noise
 from training.recipes import RECIPES, Restart
 
 RECIPE = dataclasses.replace(RECIPES["easy_dae"], epochs=3, batch=32)
@@ -86,10 +86,34 @@ def test_a_restart_has_its_own_noise_and_pages(clean: Pixels) -> None:
         RECIPES["unet_dae"], epochs=1, pages=6, restarts=(Restart(1, 0.001, pages=12, mixture=noise.HARDEST),)
     )
     counts = [
-        sum(len(target) for _, target in fit._parts(recipe, clean, epoch, np.random.default_rng(0))) for epoch in (0, 1)
+        sum(len(target) for *_, target in fit._parts(recipe, clean, epoch, np.random.default_rng(0)))
+        for epoch in (0, 1)
     ]
     assert counts == [len(clean) + 6, len(clean) + 12]
     assert [fit._stretch(recipe, epoch) for epoch in (0, 1)] == [0, 1]
+
+
+def test_an_epoch_with_photos_goes_from_digits_to_pages_to_photos_in_parts(clean: Pixels) -> None:
+    photos = Restart(1, 0.001, pages=4, mixture=noise.BESIDE_PHOTOS, photos=10, parts=2, digits=50)
+    recipe = dataclasses.replace(RECIPES["unet_dae"], epochs=1, restarts=(photos,))
+    shares, seen, targets = zip(*fit._parts(recipe, clean, 1, np.random.default_rng(0)), strict=True)
+    assert [target.shape[:2] for target in targets] == [(25, 28), (2, 64), (5, 64)] * 2
+    assert [each.shape for each in seen] == [target.shape for target in targets]
+    assert shares == (0, 0.25, 0.25, 0.5, 0.75, 0.75)
+
+
+def test_a_run_that_starts_from_a_file_runs_the_last_stretch_alone(
+    clean: Pixels, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = Restart(1, 0.0, pages=6, mixture=noise.LIGHT)
+    recipe = dataclasses.replace(
+        RECIPES["unet_dae"], hidden=(4, 8, 8), epochs=5, restarts=(last,), last_learning_rate=0.0, batch=64
+    )
+    network = recipe.architecture(recipe.hidden)
+    start = export.export(recipe, network, clean[:4], 300, {}, tmp_path)
+    trained = fit.fit(recipe, clean[:64], tmp_path / "kept", start)
+    assert "epoch 6 of 6" in capsys.readouterr().out
+    assert weights(trained) == pytest.approx(weights(network), abs=1e-6)
 
 
 def test_pages_are_near_the_digits_size_as_often_as_is_said(clean: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,24 @@ def test_every_kind_spoils_more_at_higher_levels_and_each_picture_at_its_own(nam
     assert error(kind.least) < error(np.linspace(kind.least, kind.most, 200).reshape(-1, 1, 1, 1)) < error(kind.most)
 
 
-@pytest.mark.parametrize("of", [noise.EVEN, noise.HARD, noise.HARDEST, noise.LIGHT, noise.LIGHTEST])
+def test_low_passed_noise_keeps_its_deviation_and_makes_neighbours_alike() -> None:
+    grey = np.full((3, 64, 64, 1), 0.5, np.float32)
+    sigma = np.float32([0.1, 0.7, 1.5]).reshape(-1, 1, 1, 1)
+    spoilt = noise.low_passed(grey, 0.1, sigma, np.random.default_rng(0)) - grey
+    assert spoilt.std(axis=(1, 2, 3)) == pytest.approx([0.1, 0.1, 0.1], rel=0.01)
+    alike = [np.corrcoef(each[:, 1:].ravel(), each[:, :-1].ravel())[0, 1] for each in spoilt]
+    assert alike[0] == pytest.approx(0, abs=0.05)
+    assert alike[1] == pytest.approx(np.exp(-1 / (4 * 0.7**2)), abs=0.1)
+    assert alike[2] == pytest.approx(np.exp(-1 / (4 * 1.5**2)), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        noise.EVEN, noise.HARD, noise.HARDEST, noise.LIGHT, noise.LIGHTEST, noise.BESIDE_PHOTOS,
+        noise.LIGHT_BESIDE_PHOTOS,
+    ],
+)  # fmt: skip
 def test_a_mixture_leaves_some_clean_and_spoils_the_others(of: noise.Mixture, digits: Pixels) -> None:
     clean = digits[:2000, ..., np.newaxis]
     spoilt = noise.mixture(clean, of, np.random.default_rng(0))
