@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client import Histogram
 
-from denoise import tally
+from denoise import __version__, tally
 from denoise.errors import SetupError
 from denoise.settings import Settings, read
 from denoise.web.app import create_app
@@ -44,12 +44,13 @@ def test_metrics_of_two_workers_agree_with_what_was_sent() -> None:
             assert httpx2.post(f"{url}/denoise", content=b"no picture").status_code == 415
             sent += 10
             time.sleep(4 * tally.PAUSE_S)  # Each worker counts what it has seen a moment later.
-            assert count(url, "denoise_request_seconds_count", route="/denoise", status="200") == sent
-            assert count(url, "denoise_request_seconds_count", route="/denoise", status="415") == sent / 10
+            assert count(url, "denoise_request_duration_seconds_count", route="/denoise", status="200") == sent
+            assert count(url, "denoise_request_duration_seconds_count", route="/denoise", status="415") == sent / 10
             assert count(url, "denoise_batch_pictures_sum", model="unet_dae") == sent
             assert count(url, "denoise_stage_seconds_count", stage="encode") == sent
         assert count(url, "denoise_refusals_total", reason="UnsupportedKind") == sent / 10
         assert count(url, "denoise_model_info", model="unet_dae", provider="CPUExecutionProvider") == 1
+        assert count(url, "denoise_build_info", version=__version__) == 1
         assert count(url, "denoise_waiting_pictures") == 0
     finally:
         server.ended(signal.SIGTERM)
@@ -88,12 +89,19 @@ def test_metrics_are_told_whatever_is_accepted(tiny: TestClient, accept: str) ->
     assert "denoise_model_info" in answer.text
 
 
+def test_no_metric_tells_when_it_was_first_counted(tiny: TestClient) -> None:
+    for accept in ("text/plain", "application/openmetrics-text"):
+        assert "_created" not in tiny.get("/metrics", headers={"Accept": accept}).text
+
+
 def test_paths_that_are_none_of_ours_share_a_label(tiny: TestClient) -> None:
     tiny.get("/nowhere-in-particular")
     text = tiny.get("/metrics").text
     assert "nowhere-in-particular" not in text
-    assert 'denoise_request_seconds_count{route="other",status="404"}' in text
-    assert 'denoise_request_seconds_count{route="/models/{name}"' in text or tiny.get("/models/copy").is_success
+    assert 'denoise_request_duration_seconds_count{route="other",status="404"}' in text
+    assert (
+        'denoise_request_duration_seconds_count{route="/models/{name}"' in text or tiny.get("/models/copy").is_success
+    )
 
 
 @pytest.mark.parametrize(

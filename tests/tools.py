@@ -54,6 +54,7 @@ TOOLS = {
     "node": Tool("nodejs", ("node",), least="18", release="Debian 12"),  # older ones have no `fetch`
     "openapi-generator-cli": Tool("openapi-generator-cli", ("openapi-generator-cli",), environment=".venv-clients"),
     "openapi-python-client": Tool("openapi-python-client", ("openapi-python-client",), environment=".venv-clients"),
+    "promtool": Tool("prometheus", ("promtool",)),
     "wrk": Tool("wrk", ("wrk",)),
 }
 VENV = Tool("python3-venv", ())  # Debian's own Python comes without it

@@ -5,13 +5,23 @@ this module is imported), so that every worker tells the sum of all.
 """
 
 import os
+import platform
 import time
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, multiprocess
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    disable_created_metrics,
+    multiprocess,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -22,8 +32,9 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 PICTURES = (1, 2, 4, 8, 16, 32, 64)
 STAGES, BATCHES = "denoise_stage_seconds", "denoise_batch_pictures"
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # Nobody reads when each number was first counted.
 _requests = Histogram(
-    "denoise_request_seconds", "Requests, and the time that they took", ["route", "status"], buckets=SECONDS
+    "denoise_request_duration_seconds", "Requests, and the time that they took", ["route", "status"], buckets=SECONDS
 )
 _stages = Histogram(STAGES, "Time by stage: decode, queue, infer, encode", ["model", "stage"], buckets=SECONDS)
 _batches = Histogram(BATCHES, "Runs, and the pictures in each", ["model"], buckets=PICTURES)
@@ -31,6 +42,10 @@ _refusals = Counter("denoise_refusals_total", "Requests that were not answered w
 _waiting = Gauge("denoise_waiting_pictures", "Pictures that wait for their turn", ["size"], multiprocess_mode="livesum")
 _models = Gauge(
     "denoise_model_info", "Models served, 1 each", ["model", "sha256", "provider"], multiprocess_mode="livemax"
+)
+
+_build = Gauge(
+    "denoise_build_info", "What it is made of, 1", ["version", "python", "onnxruntime"], multiprocess_mode="livemax"
 )
 
 # Finding the number with these labels takes the library longer than counting.
@@ -77,6 +92,11 @@ def set_models(served: Iterable[tuple[str, str, str]], *, gone: Iterable[tuple[s
         _models.labels(*labels).set(0)
     for labels in served:
         _models.labels(*labels).set(1)
+
+
+def set_build(version: str, onnxruntime: str) -> None:
+    """Tells the versions of the service, of Python and of onnxruntime."""
+    _build.labels(version, platform.python_version(), onnxruntime).set(1)
 
 
 class Stages:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -167,6 +168,26 @@ def known_to_grafana(dashboard: dict[str, Any]) -> list[str]:
 def test_grafana_knows_every_field_of_the_dashboard() -> None:
     assert known_to_grafana(DASHBOARD) == []
     assert known_to_grafana(DASHBOARD | {"pannels": []}) == ["/pannels"]
+
+
+@pytest.mark.needs("promtool")
+def test_prometheus_takes_its_files_and_raises_each_alert_for_what_it_is_for(tmp_path: Path) -> None:
+    for name in ("prometheus/prometheus.yml", "prometheus/alerts.yml"):
+        shutil.copy(DEPLOY / name, tmp_path)
+    shutil.copy(Path(__file__).parent / "alerts_test.yml", tmp_path)
+    for words in (("check", "config", "prometheus.yml"), ("test", "rules", "alerts_test.yml")):
+        checked = subprocess.run(
+            [str(tools.path("promtool")), *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_alerts_are_about_what_the_service_tells_and_each_is_tried() -> None:
+    text = (DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
+    names = {re.sub(r"_(bucket|count)$", "", name) for name in re.findall(r"denoise_\w+", text)}
+    assert names <= {each.name for each in REGISTRY.collect()}
+    tried = (Path(__file__).parent / "alerts_test.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"alert: (\w+)", text)) == set(re.findall(r"alertname: (\w+)", tried))
 
 
 def test_the_dashboard_shows_all_that_the_service_tells() -> None:

@@ -82,7 +82,7 @@ def test_metrics_are_told_of_all_replicas(served: httpx2.Client) -> None:
 def answered(client: httpx2.Client) -> float:
     """Pictures that all replicas tell of."""
     lines = client.get("/metrics").text.splitlines()
-    counts = [line for line in lines if line.startswith("denoise_request_seconds_count{")]
+    counts = [line for line in lines if line.startswith("denoise_request_duration_seconds_count{")]
     return sum(float(line.split()[-1]) for line in counts if 'route="/denoise",status="200"' in line)
 
 

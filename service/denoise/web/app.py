@@ -63,6 +63,7 @@ def create_app(settings: Settings | None = None, *, short_way: bool = True) -> "
         exception_handlers=dict.fromkeys(problems.HANDLED, problems.respond),
     )
     metrics.set_models(_labels(app.state.service.denoisers))
+    metrics.set_build(__version__, denoiser.versions()["onnxruntime"])
     app.include_router(image_routes.router)
     app.include_router(service_routes.router)
     app.include_router(v2.router)
