@@ -33,6 +33,9 @@ RUN python -m pip install --no-cache-dir --root-user-action=ignore --target /opt
 FROM ${BASE} AS packages-cpu
 COPY requirements/cpu.txt .
 RUN python -m pip install --no-cache-dir --root-user-action=ignore --target /opt/packages --require-hashes --requirement cpu.txt
+# What of OpenVINO is for other devices, for other forms of models, or reports to its makers.
+RUN cd /opt/packages && rm -rf openvino_telemetry* openvino/include openvino/libs/*intel_gpu* openvino/libs/*intel_npu* openvino/libs/cache.json \
+    openvino/libs/*tensorflow* openvino/libs/*pytorch* openvino/libs/*paddle* openvino/libs/*jax* openvino/libs/*gguf*
 
 # CUDA and cuDNN come as Python packages; the NVIDIA container runtime adds the driver of the host.
 FROM service AS gpu

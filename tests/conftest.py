@@ -38,6 +38,7 @@ MNIST = ROOT / "tests" / "mnist"
 NOISY_7 = ROOT / "tests" / "digits" / "noisy_7.png"
 CLEAN_7 = ROOT / "tests" / "digits" / "clean_7.png"
 os.environ["PYTHONPATH"] = str(ROOT / "service")  # Every process that a test starts runs this checkout.
+os.environ["DENOISE_PRECISION"] = "float32"  # The same bits everywhere, and nothing to choose at each of many starts.
 # A shell starts commands in the background with SIGINT ignored, and what they start would ignore Ctrl-C as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 START_S = 60

@@ -8,7 +8,8 @@ import pytest
 from denoise import cleaning
 from denoise.cleaning import Parameters
 from denoise.errors import TooLarge
-from denoise.inference.denoiser import CPU, Denoiser
+from denoise.inference.denoiser import Denoiser
+from denoise.inference.ways import CPU
 from denoise.pictures import images
 from tests.conftest import NOISY_7
 

@@ -81,7 +81,8 @@ def test_imports_run_downwards_only(path: Path) -> None:
     [
         ("PIL", {"pictures/images.py", "pictures/png.py", "pictures/tiff.py"}),
         ("pillow_heif", {"pictures/heif.py"}),
-        ("onnxruntime", {"inference/denoiser.py"}),
+        ("onnxruntime", {"inference/onnx_runner.py"}),
+        ("openvino", {"inference/openvino_runner.py"}),
         ("typer", {"cli/commands.py", "cli/options.py"}),
         ("rich", {"cli/report.py"}),
         ("urllib3", {"cli/client.py"}),

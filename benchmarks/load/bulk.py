@@ -26,7 +26,8 @@ from benchmarks import ROOT, TEST_DIGITS
 from benchmarks.checkouts import THIS
 from denoise import machine
 from denoise.bulk import arrays
-from denoise.inference.denoiser import CPU, Denoiser
+from denoise.inference.denoiser import Denoiser
+from denoise.inference.ways import CPU
 
 KINDS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 ENDINGS = {"PPM": "pgm", "JPEG": "jpg", "TIFF": "tif"}

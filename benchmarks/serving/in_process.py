@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks import DIGIT, ROOT
 from benchmarks.serving.lineup import DIGITS_PER_TENSOR, PROCESSES
 from benchmarks.serving.stacks import work
-from denoise.inference.denoiser import CPU, Denoiser
+from denoise.inference.denoiser import Denoiser
+from denoise.inference.ways import CPU
 
 BATCHES = (1, 8, DIGITS_PER_TENSOR)
 STRETCHES = 5

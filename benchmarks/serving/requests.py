@@ -9,7 +9,8 @@ import numpy as np
 from benchmarks import DIGIT
 from benchmarks.serving.lineup import Stack
 from benchmarks.serving.stacks import work
-from denoise.inference.denoiser import CPU, Denoiser
+from denoise.inference.denoiser import Denoiser
+from denoise.inference.ways import CPU
 
 BOUNDARY = "benchmark"
 TOLERANCE = 3 / 255  # A stack's pixels may be so far off the model's own.

@@ -12,7 +12,8 @@ from denoise.bulk import arrays
 from denoise.bulk.arrays import Work
 from denoise.errors import BadTensor, BrokenBody, RequestError
 from denoise.inference import tiling
-from denoise.inference.denoiser import CPU, Denoiser, Restored
+from denoise.inference.denoiser import Denoiser, Restored
+from denoise.inference.ways import CPU
 from denoise.pictures import Pixels
 from tests.conftest import MNIST, ROOT
 

@@ -25,7 +25,8 @@ from denoise.bulk.processes import Engine, cleaner
 from denoise.bulk.provenance import Maker
 from denoise.cleaning import Parameters
 from denoise.cli import commands
-from denoise.inference.denoiser import CPU, Denoiser
+from denoise.inference.denoiser import Denoiser
+from denoise.inference.ways import CPU
 from denoise.settings import MAX_PIXELS
 from tests.cli.test_commands import COMMAND, HERE, PATIENCE_S, denoise, fill
 from tests.conftest import MNIST, NOISY_7, ROOT, Pixels, RayCluster

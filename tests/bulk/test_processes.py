@@ -11,7 +11,7 @@ from denoise.bulk.processes import Engine
 from denoise.bulk.provenance import Maker
 from denoise.cleaning import Parameters
 from denoise.errors import SetupError
-from denoise.inference.denoiser import CPU
+from denoise.inference.ways import CPU
 from tests.conftest import NOISY_7
 
 MAKER = Maker("1.0", "copy", "", Parameters())

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from denoise.inference.denoiser import CUDA, providers
+from denoise.inference.onnx_runner import has_cuda
 from tests.conftest import ROOT, tiny_model
 
 
@@ -19,9 +19,10 @@ def test_it_tells_what_the_models_run_on() -> None:
     assert told.returncode == 0, told.stderr
     for word in ("onnxruntime", "CPUs", "memory", "GPU", "unet_dae", "self-check within", "in batches of 64"):
         assert word in told.stdout
-    if CUDA not in providers():
-        assert "CUDAExecutionProvider: no" in told.stdout
-    assert "All is well. With DENOISE_DEVICE=cpu: basic_ae on CPUExecutionProvider, " in told.stdout
+    assert "CUDAExecutionProvider in float32: DENOISE_DEVICE=cpu uses no GPU." in told.stdout
+    assert "OpenVINO in bfloat16: DENOISE_PRECISION=float32 asks for the same bits everywhere." in told.stdout
+    assert "basic_ae is served by CPUExecutionProvider in float32" in told.stdout
+    assert "All is well, with DENOISE_DEVICE=cpu and DENOISE_PRECISION=float32." in told.stdout
 
 
 def test_it_fails_when_the_default_is_no_model() -> None:
@@ -31,7 +32,7 @@ def test_it_fails_when_the_default_is_no_model() -> None:
 
 
 def test_it_fails_when_the_gpu_that_was_asked_for_is_not_there() -> None:
-    if CUDA in providers():
+    if has_cuda():
         return
     told = doctor(DENOISE_DEVICE="cuda")
     assert told.returncode == 1

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from denoise.errors import Late
-from denoise.inference.batching import PICTURES_PER_RUN, Batcher, Ran
+from denoise.inference.batching import Batcher, Ran
+from denoise.inference.clock import PICTURES_PER_RUN
 from denoise.inference.cost import Costs
-from denoise.inference.denoiser import CPU, Denoiser, Restored
+from denoise.inference.denoiser import Denoiser, Restored
+from denoise.inference.ways import CPU
 from tests.conftest import Pixels
 
 

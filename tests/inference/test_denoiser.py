@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 
 from denoise.errors import SetupError
-from denoise.inference import denoiser
+from denoise.inference import denoiser, onnx_runner
+from denoise.inference.ways import CPU, CUDA
 from tests.conftest import ROOT, tiny_model
 
 
@@ -94,12 +95,12 @@ def test_auto_falls_back_to_the_cpu_and_says_so(
     tiny_models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # The runtime says that it was built with CUDA, but no session gets it: what a machine without a driver sees.
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [denoiser.CUDA, denoiser.CPU])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [onnx_runner.CUDA, onnx_runner.CPU])
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
     monkeypatch.setattr(onnxruntime, "InferenceSession", _without_gpu(onnxruntime.InferenceSession))
     with caplog.at_level(logging.WARNING):
         models = denoiser.load(tiny_models, "auto", threads=1)
-    assert {model.provider for model in models.values()} == {denoiser.CPU}
+    assert {model.way for model in models.values()} == {CPU}
     assert caplog.text.count("FALLING BACK TO THE CPU from any on: No GPU") == 1
     with pytest.raises(SetupError, match="No GPU that onnxruntime can use was found"):
         denoiser.load(tiny_models, "cuda", threads=1)
@@ -107,8 +108,8 @@ def test_auto_falls_back_to_the_cpu_and_says_so(
 
 def _without_gpu(session: type[onnxruntime.InferenceSession]) -> object:
     def create(content: bytes, options: onnxruntime.SessionOptions, providers: list[object]) -> object:
-        assert providers[-1] == denoiser.CPU
-        return session(content, options, providers=[denoiser.CPU])
+        assert providers[-1] == onnx_runner.CPU
+        return session(content, options, providers=[onnx_runner.CPU])
 
     return create
 
@@ -116,4 +117,4 @@ def _without_gpu(session: type[onnxruntime.InferenceSession]) -> object:
 @pytest.mark.skipif("CUDAExecutionProvider" not in onnxruntime.get_available_providers(), reason="no GPU here")
 def test_every_model_runs_on_the_gpu() -> None:
     models = denoiser.load(ROOT / "models", "cuda", threads=1)
-    assert {model.provider for model in models.values()} == {denoiser.CUDA}
+    assert {model.way for model in models.values()} == {CUDA}

@@ -197,6 +197,7 @@ def test_json_tells_all(real: TestClient) -> None:
     ask = {"params": {"model": "conv_dae"}, "headers": PNG | {"Accept": "application/json"}}
     answer = real.post("/denoise", content=SEVEN, **ask).json()
     assert (answer["model"], answer["provider"]) == ("conv_dae", "CPUExecutionProvider")
+    assert answer["precision"] == "float32"
     assert (answer["width"], answer["height"], answer["inverted"]) == (28, 28, False)
     assert squared_error(base64.b64decode(answer["image"])) < 0.02
     assert np.shape(answer["code"]) == (4, 4, 32)
@@ -243,6 +244,7 @@ def test_headers_tell_where_and_how_it_was_done(tiny: TestClient) -> None:
     answer = tiny.post("/denoise", content=inverted, headers=PNG | {"X-Request-ID": "my.id-1"})
     assert answer.headers["X-Request-ID"] == "my.id-1"
     assert answer.headers["X-Execution-Provider"] == "CPUExecutionProvider"
+    assert answer.headers["X-Precision"] == "float32"
     assert answer.headers["X-Input-Inverted"] == "true"
     stages = [part.split(";")[0] for part in answer.headers["Server-Timing"].split(", ")]
     assert sorted(stages) == ["decode", "encode", "infer", "queue"]
@@ -413,7 +415,10 @@ def test_info_tells_what_runs(real: TestClient) -> None:
     assert info["limits"]["max_body_bytes"] == 8 * 1024 * 1024
     assert info["limits"]["max_pixels"] == 16_000_000
     assert info["limits"]["queue"] == 1024
-    assert max(info["self_check"]["differences"].values()) <= info["self_check"]["tolerance"]
+    assert info["precisions"]["conv_dae"] == info["precision"] == "float32"
+    assert "DENOISE_PRECISION=float32" in info["ruled_out"]["conv_dae"]["OpenVINO in bfloat16"]
+    tolerances = info["self_check"]["tolerances"]
+    assert all(off <= tolerances[name] for name, off in info["self_check"]["differences"].items())
 
 
 def test_probes_answer(tiny: TestClient) -> None:

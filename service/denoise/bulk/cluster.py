@@ -31,7 +31,8 @@ from denoise.bulk.plan import Plan
 from denoise.bulk.processes import PROCESSES_ON_A_GPU, Engine, clean_file, cleaner
 from denoise.bulk.tables import RowRange
 from denoise.errors import RequestError, SetupError
-from denoise.inference.denoiser import CUDA, Denoiser
+from denoise.inference.denoiser import Denoiser
+from denoise.inference.ways import CUDA
 
 PICTURES_PER_PIECE = 64
 RETRIES = 3  # After so many, the pictures of a piece whose process or machine dies are tried one by one.
@@ -177,7 +178,7 @@ def _outcomes(pieces: Sequence[BulkPiece], job: BulkJob, *, alone: bool) -> Gene
             fn_constructor_args=(ray.put(list(pieces)), job.engine, job.work.size),
             compute=pool,
             num_cpus=1,
-            num_gpus=1 / PROCESSES_ON_A_GPU if job.engine.provider == CUDA else 0,
+            num_gpus=1 / PROCESSES_ON_A_GPU if job.engine.way == CUDA else 0,
             max_task_retries=RETRIES,
         )
     for row in rows.iter_rows():
@@ -191,7 +192,7 @@ class PieceActor:
     def __init__(self, pieces: Any, engine: Engine, size: tuple[int, int] | None) -> None:
         self.pieces: list[BulkPiece] = ray.get(pieces)
         self.maker = engine.maker
-        model, parameters = Denoiser(engine.path, engine.provider, 1), engine.maker.parameters
+        model, parameters = Denoiser(engine.path, engine.way, 1), engine.maker.parameters
         self.clean = cleaner(model, parameters, engine.max_pixels)
         self.work = arrays.Work(model, size, 1, parameters.invert == "true", parameters.noise, parameters.seed)
 

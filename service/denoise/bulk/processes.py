@@ -23,6 +23,7 @@ from denoise.bulk.threads import END_SECONDS, map_in_threads
 from denoise.cleaning import Parameters
 from denoise.errors import RequestError, SetupError
 from denoise.inference.denoiser import Denoiser
+from denoise.inference.ways import Way
 from denoise.pictures.images import Kind
 from denoise.settings import MAX_PIXELS
 
@@ -37,16 +38,16 @@ ItemOutcome = tuple[Item, str | None]
 
 
 class Engine(NamedTuple):
-    """What a process needs to clean pictures by itself: the model's file, where it runs, and what is asked of it."""
+    """What a process needs to clean pictures by itself: the model's file, how it runs, and what is asked of it."""
 
     path: Path
-    provider: str
+    way: Way
     maker: Maker
     max_pixels: int = MAX_PIXELS
 
     def start(self) -> Cleaner:
         """Loads the model. Raises SetupError."""
-        return cleaner(Denoiser(self.path, self.provider, 1), self.maker.parameters, self.max_pixels)
+        return cleaner(Denoiser(self.path, self.way, 1), self.maker.parameters, self.max_pixels)
 
 
 def cleaner(model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaner:

@@ -10,8 +10,8 @@ from denoise.cleaning import Parameters
 from denoise.cli.client import Client
 from denoise.errors import UnknownModel
 from denoise.inference import denoiser
-from denoise.inference.denoiser import CUDA
 from denoise.inference.tiling import Model
+from denoise.inference.ways import CUDA
 from denoise.settings import Settings
 
 REQUESTS_AT_A_TIME = 8  # A service may be asked for more than there are CPUs here: waiting costs nothing.
@@ -41,14 +41,15 @@ def local(settings: Settings, parameters: Parameters, jobs: int | None) -> Backe
     name = parameters.model or denoiser.default(models, "denoise", settings.default_model) or next(iter(models))
     if name not in models:
         raise UnknownModel(f"There is no model named '{name}'; there are: {', '.join(models)}.")
-    model = models[name]
+    path = settings.models / f"{name}.onnx"
+    (model,) = denoiser.load_files([path], settings.device, machine.cpus(), settings.precision)
     maker = Maker(__version__, name, model.sha256, parameters)
-    jobs = jobs or min(machine.cpus(), PROCESSES_ON_A_GPU if model.provider == CUDA else machine.cpus())
+    jobs = jobs or min(machine.cpus(), PROCESSES_ON_A_GPU if model.way == CUDA else machine.cpus())
     return Backend(
         cleaner(model, parameters, settings.max_pixels),
         _array_work(model, model.size, parameters, jobs),
         maker,
-        Engine(settings.models / f"{name}.onnx", model.provider, maker, settings.max_pixels),
+        Engine(path, model.way, maker, settings.max_pixels),
         jobs,
     )
 

@@ -5,13 +5,15 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from denoise import machine
 from denoise.errors import SetupError
-from denoise.inference import denoiser
-from denoise.inference.denoiser import CPU, CUDA, Denoiser
+from denoise.inference import denoiser, ways
+from denoise.inference.denoiser import Denoiser
+from denoise.inference.ways import Way
 from denoise.machine import cpus
 from denoise.server.process import best_worker_count
 from denoise.settings import Settings
@@ -26,27 +28,31 @@ ASK_DRIVER = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--f
 def examine(settings: Settings) -> Iterator[str]:
     """Line by line what there is. Raises SetupError at the end where the service would refuse to start."""
     yield f"system      {platform.platform()}, Python {platform.python_version()}"
-    yield f"runtime     {', '.join(f'{name} {version}' for name, version in denoiser.versions().items())}"
+    yield f"runtime     {', '.join(f'{name} {version}' for name, version in ways.versions().items())}"
     yield f"CPUs        {cpus()} may be used; {settings.workers or best_worker_count()} worker processes"
     yield f"memory      {machine.memory()}"
     yield f"GPU         {_gpu()}"
-    for provider in (CUDA, CPU):
-        if provider not in denoiser.providers():
-            yield f"{provider}: no, the onnxruntime installed here is built without it"
-            continue
-        yield f"{provider}:"
-        for path in sorted(settings.models.glob("*.onnx")):
-            try:
-                model = Denoiser(path, provider, settings.threads or cpus())
-            except SetupError as error:
-                yield f"  {path.stem:10}  {error}"
-                continue
-            rates = ", ".join(f"{_rate(model, batch):,.0f} in batches of {batch}" for batch in BATCHES)
-            yield f"  {path.stem:10}  self-check within {model.difference:.1g}; digits/s: {rates}"
-    served = denoiser.load(settings.models, settings.device, settings.threads or cpus())
+    found = ways.find(settings.device, settings.precision)
+    for way in ways.ALL:
+        yield f"{way}: {found.closed.get(way, '')}".rstrip()
+        for path in sorted(settings.models.glob("*.onnx")) if way in found.open else ():
+            yield f"  {path.stem:10}  {_try(path, way, settings)}"
+    served = denoiser.load(settings.models, settings.device, settings.threads or cpus(), settings.precision)
     denoiser.default(served, "denoise", settings.default_model)
-    places = ", ".join(f"{name} on {model.provider}" for name, model in served.items())
-    yield f"All is well. With DENOISE_DEVICE={settings.device}: {places}."
+    for name, model in served.items():
+        yield f"{name} is served by {model.way}"
+        yield from (f"  not by {way}: {why}" for way, why in model.ruled_out.items())
+    yield f"All is well, with DENOISE_DEVICE={settings.device} and DENOISE_PRECISION={settings.precision}."
+
+
+def _try(path: Path, way: Way, settings: Settings) -> str:
+    """How a model does in a way, in words."""
+    try:
+        model = Denoiser(path, way, settings.threads or cpus())
+    except SetupError as error:
+        return str(error)
+    rates = ", ".join(f"{_rate(model, batch):,.0f} in batches of {batch}" for batch in BATCHES)
+    return f"self-check within {model.difference:.1g}; digits/s: {rates}"
 
 
 def _rate(model: Denoiser, batch: int) -> float:

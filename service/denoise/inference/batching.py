@@ -20,13 +20,11 @@ import numpy as np
 
 from denoise import metrics
 from denoise.errors import Late
+from denoise.inference.clock import PICTURES_PER_RUN, TURN_S
 from denoise.inference.cost import Costs
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures import Pixels
 
-# A runtime keeps memory and plans for each number of pictures that it has run, so there are few.
-PICTURES_PER_RUN = (64, 32, 16, 8, 4, 2, 1)
-TURN_S = 0.02
 # A caller has a turn of so many pictures: with fewer, all of those who wait for tensors of as many would wait longest.
 PICTURES_PER_TURN = 64
 

@@ -1,41 +1,21 @@
-"""One ONNX model as a callable, pixels in and pixels out. The one module that knows onnxruntime."""
+"""One ONNX model as a callable, pixels in and pixels out, and all models of a folder."""
 
-import base64
 import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import onnxruntime
 
 from denoise.errors import SetupError
+from denoise.inference import choice, contract, onnx_runner, proof, ways
+from denoise.inference.choice import Choice
+from denoise.inference.clock import warm_and_time
+from denoise.inference.contract import Task
+from denoise.inference.ways import CUDA, TOLERANCES, Way, Ways
 from denoise.pictures import Pixels
-from denoise.settings import Device
-
-Task = Literal["reconstruct", "denoise"]
-
-CUDA = "CUDAExecutionProvider"
-CPU = "CPUExecutionProvider"
-# A pixel of the answer here may differ so much from Keras' own; float32 everywhere stays far under it.
-PROBE_TOLERANCE = 1e-4
-# For pictures of up to so many pixels, waking several threads takes longer than they save.
-LARGEST_FOR_ONE_THREAD = 128 * 128
-CUDA_OPTIONS = {
-    # The default searches again, for most of a second, at every new shape.
-    "cudnn_conv_algo_search": "HEURISTIC",
-    # TF32 has a mantissa of ten bits; it would need a tolerance that hides real faults.
-    "use_tf32": "0",
-}
-SMALLEST_INPUT = (1, 8, 8, 1)
-FACTS = ("title", "training_data", "noise", "date")
-ORT_LOGS_FATAL = 4
-_TASKS: dict[str, Task] = {"reconstruct": "reconstruct", "denoise": "denoise"}  # mypy narrows a name by it.
-_SHRINK = onnxruntime.RunOptions()
-_SHRINK.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+from denoise.settings import AllowedPrecision, Device
 
 log = logging.getLogger(__name__)
 
@@ -52,24 +32,6 @@ class Restored(NamedTuple):
     code: Pixels | None
 
 
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of a model.
-
-    Attributes:
-        name: as the model's file has it.
-        shape: lengths of its axes; a name stands for a length that may change.
-        type: as onnxruntime names it.
-    """
-
-    name: str
-    shape: tuple[int | str, ...]
-    type: str
-
-    def __str__(self) -> str:
-        return f"`{self.name}` {self.type} {list(self.shape)}"
-
-
 class Denoiser:
     """A model that has been loaded and has passed its probe. Threads may share it.
 
@@ -78,75 +40,89 @@ class Denoiser:
         task: `reconstruct` or `denoise`.
         size: height and width of the pictures it takes; None when it takes any.
         inputs, outputs: its tensors, in the file's order.
-        provider: where its session really runs, as onnxruntime names it.
+        way: how it really runs; `provider` and `precision` are its parts.
+        ruled_out: why it does not run in each of the other ways, by the way.
         difference: largest difference, per pixel, between its answer to the probe and Keras'.
+        seconds_per_pixel: as timed at its start; None where there was nothing to choose.
         sha256: of the file.
         facts: title, training_data, noise, date, as the file tells them.
         scores: on the test digits, by name.
         parameters: how many numbers were trained.
     """
 
-    def __init__(self, path: Path, provider: str, threads: int) -> None:
-        """Loads the file and proves it; pictures larger than LARGEST_FOR_ONE_THREAD run with `threads` threads.
+    def __init__(self, path: Path, way: Way, threads: int) -> None:
+        """Loads the file to run in a way, and proves it; large pictures run with `threads` threads.
 
-        Raises SetupError when it does not hold its contract.
+        Raises SetupError when the file does not hold its contract, or does not run in that way.
         """
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise SetupError(f"{path} cannot be read: {error.strerror}.") from None
-        self._session = _session(path, content, provider, 1)
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        content = _read(path)
+        description = onnx_runner.describe(path, content)
+        told = contract.read(path, description)
         self.name = path.stem
         self.sha256 = hashlib.sha256(content).hexdigest()
-        self.provider: str = self._session.get_providers()[0]
-        self.inputs, self.outputs = _tensors(self._session.get_inputs()), _tensors(self._session.get_outputs())
-        self.size = _size(path, self.inputs, self.outputs)
-        self._wide = self._session
-        if self.size is None and provider == CPU and threads > 1:
-            self._wide = _session(path, content, provider, threads)
-        try:
-            self.task: Task = _TASKS[metadata["task"]]
-            self.facts = {key: metadata[key] for key in FACTS}
-            self.scores = {name: float(value) for name, value in json.loads(metadata["scores"]).items()}
-            self.parameters = int(metadata["parameters"])
-            shape = json.loads(metadata["probe_shape"])
-            probe, expected = (
-                np.frombuffer(base64.b64decode(metadata[key]), "<f4").reshape(shape)
-                for key in ("probe_input", "probe_restored")
-            )
-        except KeyError as error:
-            raise _broken(path, f"its metadata lack {error} or give it a value that is not known") from None
-        except (AttributeError, TypeError, ValueError) as error:
-            raise _broken(path, f"its metadata cannot be read: {error}") from error
-        try:
-            self.difference = float(np.max(np.abs(self(probe).pixels - expected)))
-        except Exception as error:  # onnxruntime's exceptions have no base class of their own.
-            raise SetupError(f"{path} does not run on {self.provider}: {error}") from error
-        if not self.difference <= PROBE_TOLERANCE:
-            raise SetupError(
-                f"{path} fails its self-check on {self.provider}: its answer to the probe is {self.difference:.2g} "
-                f"off, more than {PROBE_TOLERANCE:g}."
-            )
+        self.inputs, self.outputs = description.inputs, description.outputs
+        self.task, self.size = told.task, told.size
+        self.facts, self.scores, self.parameters = told.facts, told.scores, told.parameters
+        self.way, (self.provider, self.precision) = way, way
+        self.ruled_out: Mapping[Way, str] = {}
+        self.seconds_per_pixel: float | None = None
+        self._runner = ways.open_file(way, path, content, any_size=self.size is None, threads=threads)
+        self.difference = self._check(path, told.probe)
 
     def __call__(self, pixels: Pixels) -> Restored:
         """The answer to a batch `[batch, height, width, 1]`, light ink on black, 0 … 1, of the model's `size`."""
-        session = self._wide if pixels[0].size > LARGEST_FOR_ONE_THREAD else self._session
-        answers = session.run(None, {"image": pixels})
+        answers = self._runner.run(pixels)
         named = dict(zip((output.name for output in self.outputs), answers, strict=True))
         return Restored(named["restored"], named.get("code"))
 
     def give_back(self) -> None:
-        """Returns to the system the memory that large pictures took and that is not in use now.
+        """Returns to the system the memory that large pictures took and that is not in use now."""
+        self._runner.give_back()
 
-        onnxruntime's arena gives nothing back by itself, and doubles when what is free in it lies in pieces.
-        """
-        if self.size is None and self.provider == CPU:
-            self._wide.run(None, {"image": np.zeros(SMALLEST_INPUT, np.float32)}, _SHRINK)
+    def _check(self, path: Path, probe: contract.Probe) -> float:
+        """The largest difference between the answer to the probe and Keras'. Raises SetupError when it is too large."""
+        try:
+            found = proof.compare(self(probe.pixels).pixels, probe.restored)
+        except Exception as error:  # The runtimes' exceptions have no base class of their own.
+            raise SetupError(f"{path} does not run on {self.provider}: {error}") from error
+        tolerance = TOLERANCES[self.precision]
+        if not found.fits(tolerance):
+            raise SetupError(
+                f"{path} fails its self-check on {self.provider}: its answer to the probe is off by {found}; "
+                f"allowed is {tolerance}."
+            )
+        return found.largest
 
 
-def load(folder: Path, device: Device, threads: int) -> dict[str, Denoiser]:
-    """Every model in `folder` by name, each on the best provider that `device` allows and that really runs it.
+class _Loader:
+    """Loads models, each in the best of the ways that are open; a GPU that fails once is not tried again."""
+
+    def __init__(self, found: Ways, threads: int) -> None:
+        self._ways, self._threads = found, threads
+
+    def choose(self, path: Path) -> tuple[Denoiser, Choice]:
+        """A file's model, once all ways have been tried. Raises SetupError."""
+        return choice.choose(self._ways, lambda way: self._try(path, way))
+
+    def load(self, path: Path, chosen: Choice) -> Denoiser:
+        """A file's model in a way that was chosen before. Raises SetupError."""
+        denoiser = Denoiser(path, chosen.way, self._threads)
+        if len(self._ways.open) > 1:
+            (denoiser.seconds_per_pixel,) = warm_and_time([denoiser], denoiser.size)
+        return denoiser
+
+    def _try(self, path: Path, way: Way) -> Denoiser:
+        try:
+            return Denoiser(path, way, self._threads)
+        except SetupError as error:
+            if way == CUDA and len(self._ways.open) > 1:
+                log.warning("FALLING BACK TO THE CPU from %s on: %s", path.stem, error)
+                self._ways = self._ways.without(CUDA, str(error))
+            raise
+
+
+def load(folder: Path, device: Device, threads: int, precision: AllowedPrecision = "float32") -> dict[str, Denoiser]:
+    """Every model in `folder` by name, each in the fastest way that the settings allow and that proves itself.
 
     Raises:
         SetupError: there is no model, a file does not hold its contract, or `device` is `cuda` and there is none.
@@ -156,22 +132,31 @@ def load(folder: Path, device: Device, threads: int) -> dict[str, Denoiser]:
     paths = sorted(folder.glob("*.onnx"))
     if not paths:
         raise SetupError(f"There is no .onnx file in {folder.absolute()}; DENOISE_MODELS names the folder to serve.")
-    if device == "auto" and CUDA not in onnxruntime.get_available_providers():
-        log.info("Models run on the CPU: the onnxruntime installed here is built without CUDA.")
-        device = "cpu"
-    denoisers = {}
-    for path in paths:
-        if device != "cpu":
-            try:
-                denoisers[path.stem] = Denoiser(path, CUDA, threads)
-                continue
-            except SetupError as error:
-                if device == "cuda":
-                    raise
-                log.warning("FALLING BACK TO THE CPU from %s on: %s", path.stem, error)
-                device = "cpu"
-        denoisers[path.stem] = Denoiser(path, CPU, threads)
-    return denoisers
+    return {
+        path.stem: denoiser for path, denoiser in zip(paths, load_files(paths, device, threads, precision), strict=True)
+    }
+
+
+def load_files(paths: Sequence[Path], device: Device, threads: int, precision: AllowedPrecision) -> list[Denoiser]:
+    """The models of some files, in their order. Raises SetupError as `load` does."""
+    found = ways.find(device, precision)
+    loader = _Loader(found, threads)
+    keys = [hashlib.sha256(_read(path)).hexdigest() for path in paths]
+    models: dict[Path, Denoiser] = {}
+    with choice.shared() as choices:
+        for path, key in zip(paths, keys, strict=True):
+            if key not in choices:
+                models[path], choices[key] = loader.choose(path)
+                for way, why in choices[key].ruled_out.items():
+                    log.info("%s does not run on %s: %s", path.stem, way, why)
+        if models:  # Of several workers one tells it.
+            for way, why in found.closed.items():
+                log.info("No model runs on %s: %s", way, why)
+    for path, key in zip(paths, keys, strict=True):
+        if path not in models:
+            models[path] = loader.load(path, choices[key])
+        models[path].ruled_out = {**found.closed, **choices[key].ruled_out}
+    return [models[path] for path in paths]
 
 
 def default(denoisers: Mapping[str, Denoiser], task: Task, named: str | None = None) -> str | None:
@@ -185,68 +170,8 @@ def default(denoisers: Mapping[str, Denoiser], task: Task, named: str | None = N
     return named or max(names, key=lambda name: denoisers[name].scores.get("psnr", -np.inf), default=None)
 
 
-def providers() -> list[str]:
-    """The providers that the onnxruntime installed here was built for; a model may still fail to run on one."""
-    return list(onnxruntime.get_available_providers())
-
-
-def versions() -> dict[str, str]:
-    """The versions of onnxruntime and of the CUDA that it was built for, by name."""
-    found = {"onnxruntime": onnxruntime.__version__}
-    if cuda := getattr(onnxruntime, "cuda_version", ""):
-        found["CUDA it is built for"] = cuda
-    return found
-
-
-def _session(path: Path, content: bytes, provider: str, threads: int) -> onnxruntime.InferenceSession:
-    if provider == CUDA:
-        if CUDA not in onnxruntime.get_available_providers():
-            raise SetupError(
-                "DENOISE_DEVICE=cuda, but the onnxruntime installed here is built without CUDA; "
-                "an environment made from requirements/cuda.txt has the one with it."
-            )
-        onnxruntime.preload_dlls()  # CUDA and cuDNN may be Python packages, where no loader looks.
-    options = onnxruntime.SessionOptions()
-    # onnxruntime would choose by the host's cores, not the container's.
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = ORT_LOGS_FATAL  # Errors are raised as exceptions as well.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # Idle threads would burn their CPU.
-    providers = [(CUDA, CUDA_OPTIONS), CPU] if provider == CUDA else [CPU]
+def _read(path: Path) -> bytes:
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=providers)
-    except Exception as error:  # onnxruntime's exceptions have no base class of their own.
-        raise SetupError(f"{path} cannot be loaded: {error}") from error
-    # Where there is no CUDA, onnxruntime takes the CPU without an error.
-    if session.get_providers()[0] != provider:
-        raise SetupError("No GPU that onnxruntime can use was found: the driver, CUDA or cuDNN is missing or too old.")
-    return session
-
-
-def _tensors(arguments: Sequence[Any]) -> tuple[Tensor, ...]:
-    return tuple(Tensor(argument.name, tuple(argument.shape), argument.type) for argument in arguments)
-
-
-def _size(path: Path, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> tuple[int, int] | None:
-    """The height and width that the contract's one input has. Raises SetupError when it is not the contract's."""
-    expected = "one float32 input `image` [batch, height, width, 1] and a first output `restored` of the same shape"
-    if not inputs or not outputs:
-        raise _broken(path, f"{expected} are expected; it has none")
-    image, restored = inputs[0], outputs[0]
-    if (
-        (len(inputs), image.name, restored.name, image.type, restored.type)
-        != (1, "image", "restored", "tensor(float)", "tensor(float)")
-        or image.shape != restored.shape
-        or len(image.shape) != len(("batch", "height", "width", "channel"))
-        or not isinstance(image.shape[0], str)
-        or image.shape[3] != 1
-    ):
-        raise _broken(path, f"{expected} are expected; it has {image} and {restored}")
-    _, height, width, _ = image.shape
-    if isinstance(height, int) and isinstance(width, int):
-        return height, width
-    return None
-
-
-def _broken(path: Path, why: str) -> SetupError:
-    return SetupError(f"{path} does not keep the models' contract: {why}.")
+        return path.read_bytes()
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read: {error.strerror}.") from None

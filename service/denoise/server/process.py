@@ -16,7 +16,7 @@ import uvicorn
 
 from denoise import logs
 from denoise.errors import SetupError
-from denoise.inference import denoiser
+from denoise.inference import onnx_runner
 from denoise.machine import allow_files, cpus, return_memory_early
 from denoise.server.connection import Connection
 from denoise.server.listener import Listener, Slot, bind, listen
@@ -156,7 +156,7 @@ def best_worker_count() -> int:
     """How many processes serve best here."""
     if sys.platform != "linux":  # Several have been seen on Linux alone.
         return 1
-    return min(cpus(), MOST_WORKERS_ON_A_GPU) if denoiser.CUDA in denoiser.providers() else cpus()
+    return min(cpus(), MOST_WORKERS_ON_A_GPU) if onnx_runner.has_cuda() else cpus()
 
 
 def _fit_connections(settings: Settings) -> Settings:
@@ -220,7 +220,7 @@ def _end_with(parent: Pipe, server: Server) -> None:
 def _greeting(service: Service) -> str:
     """What is printed once it listens, with URL in the place of where."""
     for model in service.denoisers.values():
-        log.info("%s (%s) runs on %s, self-check within %.1g", model.name, model.task, model.provider, model.difference)
+        log.info("%s (%s) runs on %s, self-check within %.1g", model.name, model.task, model.way, model.difference)
     task = next(task for task, name in service.defaults.items() if name)
     return (
         "Serving on URL (documentation: URL/docs). Try:\n"

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from denoise import metrics
 from denoise.errors import SetupError
+from denoise.inference import choice
 from denoise.server.listener import Listener, Slot
 from denoise.settings import Settings
 
@@ -100,6 +101,7 @@ class Workers:
             signal.signal(getattr(signal, name), self._pass_on)
         with tempfile.TemporaryDirectory(prefix="denoise-") as folder:
             os.environ[metrics.FOLDER] = folder  # The workers find it there.
+            os.environ[choice.FILE] = str(Path(folder) / "ways.json")
             for number in range(len(self._slots)):
                 self._start(number, first=number == 0)
             try:

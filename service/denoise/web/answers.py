@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from denoise.errors import NotAcceptable
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures import images
+from denoise.settings import Precision
 from denoise.web.bodies import JSON, ZIP
 from denoise.web.problems import Problem
 
@@ -38,6 +39,7 @@ class Answer(BaseModel):
 
     model: str
     provider: str = Field(description="where the model ran")
+    precision: Precision = Field(description="in which the model multiplied")
     width: int
     height: int
     inverted: bool = Field(description="whether the picture was found, or said, to be dark ink on light paper")
@@ -111,7 +113,11 @@ def headers(model: Denoiser, timing: str) -> dict[str, str]:
     """What every answer with pictures tells in its head; `timing` is the Server-Timing of its stages."""
     return {
         "Server-Timing": timing,
-        "X-Model": model.name,
-        "X-Execution-Provider": model.provider,
+        **model_headers(model),
         "Vary": "Accept",
     }
+
+
+def model_headers(model: Denoiser) -> dict[str, str]:
+    """What every answer of a model tells of it in its head."""
+    return {"X-Model": model.name, "X-Execution-Provider": model.provider, "X-Precision": model.precision}

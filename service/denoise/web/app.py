@@ -12,10 +12,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from denoise import __version__, errors, metrics
-from denoise.inference import denoiser
+from denoise.inference import denoiser, ways
 from denoise.inference.batching import Batcher
+from denoise.inference.contract import Task
 from denoise.inference.cost import Costs
-from denoise.inference.denoiser import Denoiser, Task
+from denoise.inference.denoiser import Denoiser
 from denoise.inference.gate import Gate, WorkGate
 from denoise.inference.turns import FairLimiter
 from denoise.machine import cpus
@@ -63,7 +64,7 @@ def create_app(settings: Settings | None = None, *, short_way: bool = True) -> "
         exception_handlers=dict.fromkeys(problems.HANDLED, problems.respond),
     )
     metrics.set_models(_labels(app.state.service.denoisers))
-    metrics.set_build(__version__, denoiser.versions()["onnxruntime"])
+    metrics.set_build(__version__, ways.versions()["onnxruntime"])
     app.include_router(image_routes.router)
     app.include_router(service_routes.router)
     app.include_router(v2.router)
@@ -98,7 +99,7 @@ def _service(settings: Settings) -> Service:
 def _models(settings: Settings) -> tuple[dict[str, Denoiser], dict[Task, str | None]]:
     """Every model, and the default of each task. Raises SetupError."""
     assert settings.threads
-    denoisers = denoiser.load(settings.models, settings.device, settings.threads)
+    denoisers = denoiser.load(settings.models, settings.device, settings.threads, settings.precision)
     return denoisers, {
         "denoise": denoiser.default(denoisers, "denoise", settings.default_model),
         "reconstruct": denoiser.default(denoisers, "reconstruct"),

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pydantic import BaseModel, Field
 
 from denoise import __version__
-from denoise.inference import denoiser
-from denoise.inference.denoiser import Denoiser, Task
-from denoise.settings import Device
+from denoise.inference import ways
+from denoise.inference.contract import Task
+from denoise.inference.denoiser import Denoiser
+from denoise.settings import AllowedPrecision, Device, Precision
 from denoise.web.state import Service
 
 
@@ -37,6 +38,7 @@ class ModelCard(BaseModel):
     outputs: list[TensorCard]
     sha256: str = Field(description="of the model's file")
     provider: str = Field(description="where it runs")
+    precision: Precision = Field(description="in which it multiplies")
 
 
 class Models(BaseModel):
@@ -65,7 +67,7 @@ class Limits(BaseModel):
 class SelfCheck(BaseModel):
     """How far the models' answers to their probes are from those of the framework that trained them."""
 
-    tolerance: float = Field(description="the largest difference, per pixel, with which a model is served")
+    tolerances: dict[str, float] = Field(description="the largest difference with which each model is served")
     differences: dict[str, float] = Field(description="the largest difference found at the start, by model")
 
 
@@ -74,7 +76,10 @@ class Info(BaseModel):
 
     versions: dict[str, str] = Field(description="of the service and of what it is made with, by name")
     device: Device = Field(description="what was asked for")
+    precision: AllowedPrecision = Field(description="what was asked for")
     providers: dict[str, str] = Field(description="what each model got")
+    precisions: dict[str, Precision] = Field(description="what each model got")
+    ruled_out: dict[str, dict[str, str]] = Field(description="why each model does not run in each of the other ways")
     threads: int = Field(description="how many work on one large picture")
     limits: Limits
     uptime_seconds: float
@@ -97,6 +102,7 @@ def describe_model(service: Service, model: Denoiser) -> ModelCard:
         outputs=[TensorCard(**asdict(tensor)) for tensor in model.outputs],
         sha256=model.sha256,
         provider=model.provider,
+        precision=model.precision,
     )
 
 
@@ -105,13 +111,17 @@ def describe_service(service: Service) -> Info:
     settings, models = service.settings, service.denoisers.values()
     assert settings.threads
     return Info(
-        versions={"denoise": __version__, "python": platform.python_version(), **denoiser.versions()},
+        versions={"denoise": __version__, "python": platform.python_version(), **ways.versions()},
         device=settings.device,
+        precision=settings.precision,
         providers={model.name: model.provider for model in models},
+        precisions={model.name: model.precision for model in models},
+        ruled_out={model.name: {str(way): why for way, why in model.ruled_out.items()} for model in models},
         threads=settings.threads,
         limits=Limits(**settings.model_dump(include=set(Limits.model_fields))),
         uptime_seconds=round(time.monotonic() - service.started, 3),
         self_check=SelfCheck(
-            tolerance=denoiser.PROBE_TOLERANCE, differences={model.name: model.difference for model in models}
+            tolerances={model.name: ways.TOLERANCES[model.precision].largest for model in models},
+            differences={model.name: model.difference for model in models},
         ),
     )

@@ -13,7 +13,8 @@ HEADERS: dict[str, Declaration] = {
     "X-Request-ID": _text("The caller's own id for the request where it is a plain token, else a new one.", "scan-17"),
     "Server-Timing": _text("Milliseconds of each stage; of several pictures `total`.", "decode;dur=0.2, infer;dur=1.1"),
     "X-Model": _text("The model that answered.", "unet_dae"),
-    "X-Execution-Provider": _text("Where the model really ran, as onnxruntime names it.", "CPUExecutionProvider"),
+    "X-Execution-Provider": _text("Where the model really ran.", "CPUExecutionProvider"),
+    "X-Precision": _text("In which precision the model multiplied: `float32` or `bfloat16`.", "float32"),
     "X-Input-Inverted": {
         "description": "Of one picture: whether its ink was taken to be dark on light paper.",
         "schema": {"type": "boolean"},
@@ -42,12 +43,13 @@ OF_PICTURES = (
     "Server-Timing",
     "X-Model",
     "X-Execution-Provider",
+    "X-Precision",
     "X-Input-Inverted",
     "X-Failed-Items",
     "Content-Disposition",
     "Vary",
 )
-OF_TENSORS = ("Server-Timing", "X-Model", "X-Execution-Provider", "Inference-Header-Content-Length")
+OF_TENSORS = ("Server-Timing", "X-Model", "X-Execution-Provider", "X-Precision", "Inference-Header-Content-Length")
 OF_STATUS = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
 
 

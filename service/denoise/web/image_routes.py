@@ -7,7 +7,8 @@ from pydantic_core import to_json
 
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, UnknownModel
-from denoise.inference.denoiser import Denoiser, Task
+from denoise.inference.contract import Task
+from denoise.inference.denoiser import Denoiser
 from denoise.web import answers, batch, bodies, openapi
 from denoise.web.archives import File
 from denoise.web.job import Job

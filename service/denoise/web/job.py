@@ -99,6 +99,7 @@ class Job:
         return Answer(
             model=self.model.name,
             provider=self.model.provider,
+            precision=self.model.precision,
             width=width,
             height=height,
             inverted=cleaned.inverted,

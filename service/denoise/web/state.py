@@ -14,8 +14,9 @@ from starlette.requests import ClientDisconnect
 from denoise import metrics
 from denoise.errors import Late, UnknownModel
 from denoise.inference.batching import Batcher, Ran
+from denoise.inference.contract import Task
 from denoise.inference.cost import Costs
-from denoise.inference.denoiser import Denoiser, Task
+from denoise.inference.denoiser import Denoiser
 from denoise.inference.gate import Gate, WorkGate
 from denoise.inference.turns import FairLimiter
 from denoise.pictures import Pixels

@@ -15,7 +15,12 @@ from denoise.web.state import Service
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 # All paths that are none of ours share one label: a label for each would have no end.
 UNKNOWN_ROUTE = "other"
-LOGGED = {b"x-model": "model", b"x-execution-provider": "provider", b"server-timing": "stages"}
+LOGGED = {
+    b"x-model": "model",
+    b"x-execution-provider": "provider",
+    b"x-precision": "precision",
+    b"server-timing": "stages",
+}
 
 log = logging.getLogger("denoise.requests")
 

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from denoise import __version__, metrics
 from denoise.errors import BadTensor, UnknownModel
 from denoise.inference import tiling
-from denoise.inference.batching import PICTURES_PER_RUN
-from denoise.inference.denoiser import Denoiser, Tensor
+from denoise.inference.clock import PICTURES_PER_RUN
+from denoise.inference.contract import Tensor
+from denoise.inference.denoiser import Denoiser
 from denoise.inference.tiling import TiledRun
 from denoise.metrics import Stages
 from denoise.pictures import SMALL_PICTURE, Pixels
-from denoise.web import bodies, openapi, tensors
+from denoise.web import answers, bodies, openapi, tensors
 from denoise.web.shortcut import header
 from denoise.web.state import SMALL_BODY, Service, ThreadTurns, while_connected
 from denoise.web.tensors import Inference
@@ -171,7 +172,7 @@ async def infer(request: Request, name: str) -> Response:
                 content, length = await turns.run(tensors.compose, name, VERSION, inference, outputs)
     stages.end("encode")
     metrics.count_stages(model.name, stages.milliseconds.items())
-    headers = {"Server-Timing": stages.header(), "X-Model": model.name, "X-Execution-Provider": model.provider}
+    headers = {"Server-Timing": stages.header()} | answers.model_headers(model)
     if length == len(content):
         return Response(content, media_type="application/json", headers=headers)
     return Response(content, media_type="application/octet-stream", headers=headers | {JSON_LENGTH: str(length)})

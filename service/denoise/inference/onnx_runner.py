@@ -1,0 +1,100 @@
+"""A model's file run by onnxruntime, on the CPU or on a GPU. The one module that knows onnxruntime."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from denoise.errors import SetupError
+from denoise.inference.contract import Description, Tensor
+from denoise.pictures import Pixels
+
+CUDA = "CUDAExecutionProvider"
+CPU = "CPUExecutionProvider"
+# For pictures of up to so many pixels, waking several threads takes longer than they save.
+LARGEST_FOR_ONE_THREAD = 128 * 128
+CUDA_OPTIONS = {
+    # The default searches again, for most of a second, at every new shape.
+    "cudnn_conv_algo_search": "HEURISTIC",
+    # TF32 has a mantissa of ten bits; it would need a tolerance that hides real faults.
+    "use_tf32": "0",
+}
+SMALLEST_INPUT = (1, 8, 8, 1)
+ORT_LOGS_FATAL = 4
+_SHRINK = onnxruntime.RunOptions()
+_SHRINK.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+
+class OnnxRunner:
+    """A model in sessions of onnxruntime's. Threads may share it."""
+
+    def __init__(self, path: Path, content: bytes, provider: str, *, any_size: bool, threads: int) -> None:
+        """`content` is what the file at `path` holds. Large pictures, of a model of any size, run with `threads`.
+
+        Raises SetupError when the file, or the provider, cannot be used.
+        """
+        self._session = _session(path, content, provider, 1)
+        self._wide = self._session
+        self._keeps_memory = any_size and provider == CPU
+        if self._keeps_memory and threads > 1:
+            self._wide = _session(path, content, provider, threads)
+
+    def run(self, pixels: Pixels) -> Sequence[Pixels]:
+        """The model's outputs for a batch, in the file's order."""
+        session = self._wide if pixels[0].size > LARGEST_FOR_ONE_THREAD else self._session
+        outputs: Sequence[Pixels] = session.run(None, {"image": pixels})
+        return outputs
+
+    def give_back(self) -> None:
+        """Returns to the system the memory that large pictures took and that is not in use now.
+
+        onnxruntime's arena gives nothing back by itself, and doubles when what is free in it lies in pieces.
+        """
+        if self._keeps_memory:
+            self._wide.run(None, {"image": np.zeros(SMALLEST_INPUT, np.float32)}, _SHRINK)
+
+
+def describe(path: Path, content: bytes) -> Description:
+    """The tensors and metadata of a file. Raises SetupError when onnxruntime cannot load it."""
+    session = _session(path, content, CPU, 1)
+    metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
+    return Description(_tensors(session.get_inputs()), _tensors(session.get_outputs()), metadata)
+
+
+def has_cuda() -> bool:
+    """Whether the onnxruntime installed here is built with CUDA; a model may still fail to run on a GPU."""
+    return CUDA in onnxruntime.get_available_providers()
+
+
+def versions() -> dict[str, str]:
+    """The versions of onnxruntime and of the CUDA that it was built for, by name."""
+    found = {"onnxruntime": onnxruntime.__version__}
+    if cuda := getattr(onnxruntime, "cuda_version", ""):
+        found["CUDA it is built for"] = cuda
+    return found
+
+
+def _session(path: Path, content: bytes, provider: str, threads: int) -> onnxruntime.InferenceSession:
+    if provider == CUDA:
+        onnxruntime.preload_dlls()  # CUDA and cuDNN may be Python packages, where no loader looks.
+    options = onnxruntime.SessionOptions()
+    # onnxruntime would choose by the host's cores, not the container's.
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ORT_LOGS_FATAL  # Errors are raised as exceptions as well.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # Idle threads would burn their CPU.
+    providers = [(CUDA, CUDA_OPTIONS), CPU] if provider == CUDA else [CPU]
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=providers)
+    except Exception as error:  # onnxruntime's exceptions have no base class of their own.
+        raise SetupError(f"{path} cannot be loaded: {error}") from error
+    # Where there is no CUDA, onnxruntime takes the CPU without an error.
+    if session.get_providers()[0] != provider:
+        raise SetupError("No GPU that onnxruntime can use was found: the driver, CUDA or cuDNN is missing or too old.")
+    return session
+
+
+def _tensors(arguments: Sequence[Any]) -> tuple[Tensor, ...]:
+    return tuple(Tensor(argument.name, tuple(argument.shape), argument.type) for argument in arguments)

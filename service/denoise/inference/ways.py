@@ -1,0 +1,120 @@
+"""The ways to run a model: a provider and a precision. Which of them this machine has, and how exact each must be."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from denoise.errors import SetupError
+from denoise.inference import onnx_runner, openvino_runner
+from denoise.inference.onnx_runner import OnnxRunner
+from denoise.inference.openvino_runner import OpenVinoRunner
+from denoise.pictures import Pixels
+from denoise.settings import AllowedPrecision, Device, Precision
+
+
+class Way(NamedTuple):
+    """A provider, as onnxruntime names its own, and the precision in which it multiplies."""
+
+    provider: str
+    precision: Precision
+
+    def __str__(self) -> str:
+        return f"{self.provider} in {self.precision}"
+
+
+CUDA = Way(onnx_runner.CUDA, "float32")
+CPU = Way(onnx_runner.CPU, "float32")
+OPENVINO = Way(openvino_runner.PROVIDER, "float32")
+OPENVINO_BFLOAT16 = Way(openvino_runner.PROVIDER, "bfloat16")
+# The last one runs every model that keeps the contract: it is what the others are measured by.
+ALL = (CUDA, OPENVINO_BFLOAT16, OPENVINO, CPU)
+
+
+class Tolerance(NamedTuple):
+    """How much pixels of answers may be off: the worst one, and all of them on the mean."""
+
+    largest: float
+    mean: float
+
+    def __str__(self) -> str:
+        return f"{self.largest:g}, or {self.mean:g} on the mean"
+
+
+# float32 stays far under its tolerance everywhere. bfloat16 has eight bits: a pixel near a stroke's edge may be off by
+# several of 255 steps, and the PSNR of noisy digits changes by some thousandths of a dB.
+TOLERANCES: Mapping[Precision, Tolerance] = {"float32": Tolerance(1e-4, 1e-4), "bfloat16": Tolerance(0.05, 0.003)}
+
+
+class Runner(Protocol):
+    """A model that was loaded to run in a certain way. Threads may share it."""
+
+    def run(self, pixels: Pixels) -> Sequence[Pixels]:
+        """The model's outputs for a batch `[batch, height, width, 1]`, in the file's order."""
+
+    def give_back(self) -> None:
+        """Returns to the system the memory that large pictures took and that is not in use now."""
+
+
+class Ways(NamedTuple):
+    """The ways that may be tried here, and why each of the others may not."""
+
+    open: tuple[Way, ...]
+    closed: Mapping[Way, str]
+
+    def without(self, way: Way, why: str) -> "Ways":
+        """The same, but that a way turned out not to work."""
+        return Ways(tuple(each for each in self.open if each != way), {**self.closed, way: why})
+
+
+def find(device: Device, precision: AllowedPrecision) -> Ways:
+    """The ways that the settings allow and that this machine may have; whether one works, a model has to prove.
+
+    Raises SetupError when `device` is `cuda` and the onnxruntime installed here knows no CUDA.
+    """
+    closed = {way: why for way in ALL if (why := _why_not(way, device, precision))}
+    if device == "cuda" and CUDA in closed:
+        raise SetupError(f"DENOISE_DEVICE=cuda, but {closed[CUDA][0].lower()}{closed[CUDA][1:]}")
+    return Ways(tuple(way for way in ALL if way not in closed), closed)
+
+
+def _why_not(way: Way, device: Device, precision: AllowedPrecision) -> str:
+    """Why a way cannot be tried; "" when it can."""
+    if device == "cuda":
+        return "" if way == CUDA and onnx_runner.has_cuda() else _WITHOUT_CUDA if way == CUDA else _ON_CUDA_ALONE
+    if way == CUDA:
+        return "DENOISE_DEVICE=cpu uses no GPU." if device == "cpu" else "" if onnx_runner.has_cuda() else _WITHOUT_CUDA
+    if way == CPU:
+        return ""
+    return _why_no_openvino(way, precision)
+
+
+def _why_no_openvino(way: Way, precision: AllowedPrecision) -> str:
+    if precision == "float32":
+        return "DENOISE_PRECISION=float32 asks for the same bits everywhere."
+    if not openvino_runner.is_installed():
+        return "OpenVINO is not installed here."
+    try:
+        native = openvino_runner.has_bfloat16()
+    except SetupError as error:
+        return str(error)
+    return "" if native or way.precision == "float32" else "The processor does not multiply bfloat16 natively."
+
+
+_WITHOUT_CUDA = (
+    "The onnxruntime installed here is built without CUDA; "
+    "an environment made from requirements/cuda.txt has the one with it."
+)
+_ON_CUDA_ALONE = "DENOISE_DEVICE=cuda insists on a GPU."
+
+
+def open_file(way: Way, path: Path, content: bytes, *, any_size: bool, threads: int) -> Runner:
+    """Loads the file at `path`, which holds `content`, to run in a way. Raises SetupError."""
+    if way.provider == openvino_runner.PROVIDER:
+        return OpenVinoRunner(path, content, way.precision, any_size=any_size, threads=threads)
+    return OnnxRunner(path, content, way.provider, any_size=any_size, threads=threads)
+
+
+def versions() -> dict[str, str]:
+    """The versions of what can run models here, by name."""
+    openvino = {"OpenVINO": openvino_runner.version()} if openvino_runner.is_installed() else {}
+    return onnx_runner.versions() | openvino
