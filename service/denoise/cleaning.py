@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validat
 from denoise.inference import tiling
 from denoise.inference.denoiser import Denoiser
 from denoise.inference.tiling import TiledRun
-from denoise.pictures import Pixels, capacity, framing, images, noise, strip
+from denoise.pictures import Pixels, capacity, digits, framing, images, noise, strip
+from denoise.pictures.digits import Found
 from denoise.pictures.framing import Frame
 from denoise.pictures.images import Kind
 from denoise.pictures.uncertainty import uncertainty
@@ -178,3 +179,8 @@ def clean(picture: bytes | Pixels, model: Denoiser, parameters: Parameters, max_
     """The whole line for one picture by itself. Raises as `prepare` does."""
     prepared = prepare(picture, model.size, parameters, max_pixels)
     return finish(prepared, *run(model, prepared), parameters)
+
+
+def find_digits(prepared: Prepared, answer: Pixels) -> Found:
+    """The digits of a page, from the answer of a model of any size; boxes in pixels of the picture. Raises TooLarge."""
+    return digits.find_in(answer, prepared.frame)

@@ -25,6 +25,7 @@ TENSOR = {
 STRIPS = {"denoise": NOISY_7, "reconstruct": CLEAN_7}
 SENT: dict[str, dict[str, Any]] = {
     "/denoise": {"content": NOISY_7.read_bytes(), "headers": {"Accept": "application/json"}},
+    "/digits": {"content": NOISY_7.read_bytes()},
     "/reconstruct": {"content": CLEAN_7.read_bytes(), "headers": {"Accept": "application/json"}},
     "/v2/models/{name}/infer": {"json": TENSOR},
 }
@@ -87,7 +88,7 @@ def test_the_answers_in_the_examples_are_such_as_come(server: httpx2.Client, sch
 
 
 def test_the_requests_in_the_examples_are_answered(server: httpx2.Client, schema: dict[str, Any]) -> None:
-    for path in ("/denoise", "/reconstruct", "/v2/models/easy_dae/infer"):
+    for path in ("/denoise", "/reconstruct", "/digits", "/v2/models/easy_dae/infer"):
         template = path.replace("easy_dae", "{name}")
         sent = schema["paths"][template]["post"]["requestBody"]["content"]["application/json"]["example"]
         assert server.post(path, json=sent).status_code == 200, path
@@ -128,7 +129,7 @@ def test_the_errors_of_tensors_in_the_examples_are_such_as_come(server: httpx2.C
 
 def test_what_generators_make_has_short_names_and_one_class_for_problems(schema: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, _, operation in operations(schema)]
-    assert {"denoise", "reconstruct", "models", "model", "info", "v2_infer"} <= set(names)
+    assert {"denoise", "reconstruct", "digits", "models", "model", "info", "v2_infer"} <= set(names)
     assert len(set(names)) == len(names)
     for path, method, operation in operations(schema):
         for response in operation["responses"].values():
@@ -142,6 +143,9 @@ def test_what_generators_make_has_short_names_and_one_class_for_problems(schema:
         ("post", "/denoise", {"content": NOISY_7.read_bytes()}),
         ("post", "/denoise", {"content": NOISY_7.read_bytes(), "headers": {"Accept": "application/octet-stream"}}),
         ("post", "/denoise", {"files": [("file", NOISY_7.read_bytes()), ("file", CLEAN_7.read_bytes())]}),
+        ("post", "/digits", {"content": NOISY_7.read_bytes()}),
+        ("post", "/digits", {"content": NOISY_7.read_bytes(), "headers": {"Accept": "application/zip"}}),
+        ("post", "/digits", {"content": NOISY_7.read_bytes(), "headers": {"Accept": "application/x-npy"}}),
         ("post", "/reconstruct", {"content": b"no picture"}),
         ("get", "/models/{name}", {}),
         ("get", "/metrics", {"headers": {"Accept": "application/openmetrics-text"}}),

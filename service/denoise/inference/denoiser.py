@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from denoise.errors import SetupError
+from denoise.errors import BadParameter, SetupError, UnknownModel
 from denoise.inference import choice, contract, onnx_runner, proof, ways
 from denoise.inference.choice import Choice
 from denoise.inference.clock import warm_and_time
@@ -168,6 +168,29 @@ def default(denoisers: Mapping[str, Denoiser], task: Task, named: str | None = N
     if named and named not in names:
         raise SetupError(f"DENOISE_DEFAULT_MODEL={named} is no model that can {task}; there are: {', '.join(names)}.")
     return named or max(names, key=lambda name: denoisers[name].scores.get("psnr", -np.inf), default=None)
+
+
+def for_pages(denoisers: Mapping[str, Denoiser], named: str | None, usual: str | None) -> Denoiser:
+    """The model that the digits of a page are found with: `named`, else `usual`, else the best.
+
+    Raises:
+        UnknownModel: there is none of that name, or none that takes any size.
+        BadParameter: the one of that name takes pictures of one size, or does not denoise.
+    """
+    fitting = {name: model for name, model in denoisers.items() if model.task == "denoise" and model.size is None}
+    if named in fitting:
+        return fitting[named]
+    if named in denoisers:
+        raise BadParameter(
+            f"The model '{named}' does not denoise pages of any size, on which digits are found; for that there are: "
+            f"{', '.join(fitting) or 'none'}."
+        )
+    if named is not None:
+        raise UnknownModel(f"There is no model named '{named[:100]}'; there are: {', '.join(denoisers)}.")
+    name = usual if usual in fitting else default(fitting, "denoise")
+    if name is None:
+        raise UnknownModel("There is no model here that denoises pages of any size, on which digits could be found.")
+    return fitting[name]
 
 
 def _read(path: Path) -> bytes:

@@ -22,6 +22,9 @@ KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp", BYTES
 OF_ONE = (BYTES, JSON, "image/webp", "image/png")
 # Of several pictures a kind of picture, and bytes, mean a zip of such.
 OF_SEVERAL = (BYTES, JSON, "image/webp", "image/png", ZIP)
+NPY = "application/x-npy"
+OF_PAGE = (NPY, ZIP, JSON)
+OF_PAGES = (ZIP, JSON)
 # Parsing it takes quadratic time in its length, and no client of good will sends half as much.
 LONGEST_ACCEPT = 1000
 PROBLEMS_IN_ZIP = "problems.json"
@@ -65,6 +68,46 @@ class Failed(BaseModel):
 
     filename: str
     problem: Problem
+
+
+class Digit(BaseModel):
+    """A digit on a page; the box is in pixels of the picture that was sent, as it is upright."""
+
+    x: int = Field(description="the box's left edge")
+    y: int = Field(description="the box's upper edge")
+    width: int
+    height: int
+    wide: bool = Field(description="whether it is so wide that it must be several digits that touch")
+    picture: str = Field(description="base64 of a PNG of 28×28 pixels, light ink on black, framed as MNIST's")
+
+
+class Page(BaseModel):
+    """The JSON form of a page's digits."""
+
+    model: str
+    provider: str = Field(description="where the model ran")
+    precision: Precision = Field(description="in which the model multiplied")
+    width: int = Field(description="of the picture that was sent")
+    height: int
+    inverted: bool = Field(description="whether the picture was found, or said, to be dark ink on light paper")
+    digits: list[Digit] = Field(description="line by line from the top, each from left to right")
+    timing_ms: dict[str, float] = Field(description="decode, queue, infer, encode")
+
+    def fields(self) -> dict[str, Any]:
+        """As they are told."""
+        return self.model_dump()
+
+
+class NamedPage(Page):
+    """One of several pages."""
+
+    filename: str
+
+
+class Pages(BaseModel):
+    """The JSON form of several pages, in the order of the files."""
+
+    results: list[NamedPage | Failed]
 
 
 class Batch(BaseModel):

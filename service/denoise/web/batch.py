@@ -16,7 +16,8 @@ from denoise.web.job import Job, Made
 from denoise.web.prefix import own_path
 from denoise.web.state import while_connected
 
-ARCHIVE = "pictures.zip"
+# Browsers offer a zip as a file.
+AS_FILE = 'attachment; filename="pictures.zip"'
 # A zip may pack the same blank page many times into next to nothing: each byte of a body is good for so many pixels.
 PIXELS_PER_BYTE = 1000
 # So many pictures are decoded before the event loop looks at other requests.
@@ -41,7 +42,7 @@ async def answer(job: Job, files: Sequence[File], size: int) -> Response:
     if job.media_type == JSON:
         content = await turns.run(_as_json, files, results)
         return Response(content, media_type=JSON, headers=headers)
-    headers["Content-Disposition"] = f'attachment; filename="{ARCHIVE}"'  # Browsers offer it as a file.
+    headers["Content-Disposition"] = AS_FILE
     content = await turns.run(_as_zip, job, files, results)
     return Response(content, media_type=ZIP, headers=headers)
 
@@ -104,8 +105,13 @@ def _entry(file: File, result: Made | ProblemFields) -> dict[str, object]:
 
 
 def _as_zip(job: Job, files: Sequence[File], results: Sequence[Made | ProblemFields]) -> bytes:
-    names = archives.names([file.name for file in files], f".{answers.KINDS.get(job.media_type, 'png')}")
-    members = [(name, result.image) for name, result in zip(names, results, strict=True) if isinstance(result, Made)]
+    names = archives.names([file.name for file in files], job.suffix)
+    members = [
+        (name + end, content)
+        for name, result in zip(names, results, strict=True)
+        if isinstance(result, Made)
+        for end, content in result.files or (("", result.image),)
+    ]
     failed = [_entry(file, result) for file, result in zip(files, results, strict=True) if not isinstance(result, Made)]
     if failed:
         members.append((answers.PROBLEMS_IN_ZIP, to_json(failed, indent=2)))

@@ -56,7 +56,7 @@ OF_STATUS = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Ret
 def declare(path: str, status: str, response: dict[str, Any]) -> None:
     """Adds to a response of an operation the headers that it may have."""
     names = ["X-Request-ID", *OF_STATUS.get(status, ())]
-    if status == "200" and path in ("/denoise", "/reconstruct"):
+    if status == "200" and path in ("/denoise", "/reconstruct", "/digits"):
         names += OF_PICTURES
     elif status == "200" and path.endswith("/infer"):
         names += OF_TENSORS

@@ -1,5 +1,7 @@
 """The image routes: each finds its inputs, has every picture go its way, and wraps the answer."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -7,11 +9,14 @@ from pydantic_core import to_json
 
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, UnknownModel
+from denoise.inference import denoiser
 from denoise.inference.contract import Task
 from denoise.inference.denoiser import Denoiser
 from denoise.web import answers, batch, bodies, openapi
 from denoise.web.archives import File
+from denoise.web.bodies import ZIP
 from denoise.web.job import Job
+from denoise.web.page_job import PageJob
 from denoise.web.shortcut import ImageRoute
 from denoise.web.state import Service, while_connected
 
@@ -30,27 +35,46 @@ async def denoise(request: Request, parameters: Annotated[Parameters, Query()]) 
     WebP and JSON, which also has the hidden code and how sure the model is. Several pictures come back in a zip; those
     that are bad are told in its `problems.json`, and counted in `X-Failed-Items`.
     """
-    return await _answer(request, parameters, "denoise")
+    return await _answer(request, parameters, partial(_model, task="denoise"))
 
 
 @router.post("/reconstruct", summary="Give a digit back from its hidden code", **openapi.IMAGE_ROUTE)
 async def reconstruct(request: Request, parameters: Annotated[Parameters, Query()]) -> Response:
     """As `/denoise`, with a model trained on clean digits: the answer is what its hidden code kept."""
-    return await _answer(request, parameters, "reconstruct")
+    return await _answer(request, parameters, partial(_model, task="reconstruct"))
 
 
-async def _answer(request: Request, parameters: Parameters, task: Task) -> Response:
-    """Reads what was sent, and has each picture go its way."""
+@router.post("/digits", summary="Find the digits of a page", **openapi.DIGITS_ROUTE)
+async def digits(request: Request, parameters: Annotated[Parameters, Query()]) -> Response:
+    """Cleans a page and gives back what is written on it: a box and a picture of each digit, in reading order.
+
+    The pictures have 28×28 pixels, light ink on black, framed as MNIST frames its digits, so that any classifier that
+    was trained on MNIST can read them. Ruled lines, specks and margins are left out. Digits that touch may stay one
+    box, which is `wide` then.
+
+    `Accept` chooses between JSON (the default), a zip of PNGs with a table of their boxes, and `application/x-npy`, an
+    array `uint8 [count, 28, 28]`. Several pages come back as JSON, or as a zip with a folder for each.
+    """
+    return await _answer(request, parameters, _page_model, PageJob)
+
+
+async def _answer(
+    request: Request,
+    parameters: Parameters,
+    choose: Callable[[Service, str | None], Denoiser],
+    kind: type[Job] = Job,
+) -> Response:
+    """Reads what was sent, and has each picture go its way: a `kind` of job, by the model that `choose` gives."""
     service: Service = request.app.state.service
     service.pictures.check()  # The sooner a caller is refused, the less it costs those who are inside.
     settings = service.settings
     bodies.check_length(request, settings.max_body_bytes)
     with service.bodies.admit(0) as held:
         sent = await bodies.read(request, parameters, settings, held, service.thread_turns(request))
-        model = _model(service, sent.parameters.model, task)
+        model = choose(service, sent.parameters.model)
         with service.pictures.admit(len(sent.files)):
-            media_type = answers.accepted(request, answers.OF_SEVERAL if sent.several else answers.OF_ONE)
-            job = Job(request, service, model, sent.parameters, media_type, service.deadline(), sent.several)
+            media_type = answers.accepted(request, kind.OF_SEVERAL if sent.several else kind.OF_ONE)
+            job = kind(request, service, model, sent.parameters, media_type, service.deadline(), sent.several)
             return await (batch.answer(job, sent.files, sent.size) if sent.several else _answer_one(job, sent.files[0]))
 
 
@@ -62,6 +86,8 @@ async def _answer_one(job: Job, file: File) -> Response:
             made = await while_connected(job.request, job.run_large(file, pixels))
     headers = answers.headers(job.model, made.stages.header())
     headers["X-Input-Inverted"] = "true" if made.inverted else "false"
+    if job.media_type == ZIP:
+        headers["Content-Disposition"] = batch.AS_FILE
     content = made.image if made.answer is None else to_json(made.answer.fields())
     return Response(content, media_type=job.media_type, headers=headers)
 
@@ -76,3 +102,8 @@ def _model(service: Service, name: str | None, task: Task) -> Denoiser:
         names = ", ".join(name for name, model in service.denoisers.items() if model.task == task)
         raise BadParameter(f"The model '{name}' can {model.task}, not {task}; for that there are: {names or 'none'}.")
     return model
+
+
+def _page_model(service: Service, name: str | None) -> Denoiser:
+    """The model that is asked for, or another that takes pages. Raises UnknownModel, BadParameter."""
+    return denoiser.for_pages(service.denoisers, name, service.defaults["denoise"])

@@ -1,9 +1,9 @@
 """What is done with each picture of a request, along `cleaning`: a small one in a batch, a large one in threads."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from fastapi import Request
@@ -15,24 +15,31 @@ from denoise.inference.denoiser import Denoiser
 from denoise.metrics import Stages
 from denoise.pictures import SMALL_PICTURE, Pixels, images
 from denoise.web import answers
-from denoise.web.answers import Answer, Psnr
+from denoise.web.answers import Answer, Page, Psnr
 from denoise.web.archives import File
 from denoise.web.bodies import JSON
 from denoise.web.state import SMALL_BODY, Service
 
 
 class Made(NamedTuple):
-    """The answer to a picture: its file, and its JSON form where that is wanted."""
+    """The answer to a picture: its file, and its JSON form where that is wanted.
+
+    `files` are what stands for it in a zip where that is not its file alone: the ends of their names, and contents.
+    """
 
     image: bytes
     inverted: bool
-    answer: Answer | None
+    answer: Answer | Page | None
     stages: Stages
+    files: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be done with each picture of a request, until `deadline` by the event loop's clock."""
+    """What is to be done with each picture of a request, until `deadline` by the event loop's clock.
+
+    OF_ONE and OF_SEVERAL are the kinds that an answer to one picture, or to several, can be had in.
+    """
 
     request: Request
     service: Service
@@ -41,6 +48,8 @@ class Job:
     media_type: str
     deadline: float
     among_others: bool
+    OF_ONE: ClassVar[Sequence[str]] = answers.OF_ONE
+    OF_SEVERAL: ClassVar[Sequence[str]] = answers.OF_SEVERAL
 
     async def run_small(self, file: File) -> Made | None:
         """The answer by way of a batch, on the event loop; None when the file is not small."""
@@ -81,6 +90,11 @@ class Job:
     def expect(self, pixels: Iterable[int]) -> float:
         """The seconds that pictures of so many pixels are expected to take."""
         return sum(self.service.costs.of_picture(self.model, count) for count in pixels)
+
+    @property
+    def suffix(self) -> str:
+        """The end of an answer's name among others."""
+        return f".{answers.KINDS.get(self.media_type, 'png')}"
 
     def _prepare(self, file: File, max_pixels: int) -> Prepared:
         return cleaning.prepare(file.read(), self.model.size, self.parameters, max_pixels, file.sent)

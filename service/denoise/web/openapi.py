@@ -4,6 +4,7 @@ The examples are real: tests/web/test_openapi.py gets them again, and makes them
 """
 
 import base64
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from denoise.web import headers
-from denoise.web.answers import BYTES, Answer, Batch
+from denoise.web.answers import BYTES, NPY, Answer, Batch, Page, Pages
 from denoise.web.bodies import JSON, MULTIPART, ZIP, JsonBody
 from denoise.web.problems import MEDIA_TYPE, Problem, problem
 from denoise.web.state import Service
@@ -120,6 +121,19 @@ IMAGE_ROUTE: dict[str, Any] = {
         }
     },
 }
+DIGITS_ROUTE: dict[str, Any] = IMAGE_ROUTE | {
+    "responses": IMAGE_ROUTE["responses"]
+    | {
+        200: {
+            "content": {NPY: _BINARY, ZIP: _BINARY},
+            "model": Page | Pages,
+            "description": "The digits; of several pages, those of each.",
+        }
+    },
+    "openapi_extra": copy.deepcopy(IMAGE_ROUTE["openapi_extra"]),
+}
+# What can be asked of /digits; the other parameters are about a picture that comes back.
+PARAMETERS_OF_DIGITS = {"model", "invert", "noise", "seed", "page"}
 METRICS_ROUTE: dict[str, Any] = {
     "response_class": Response,
     "responses": {
@@ -227,10 +241,21 @@ def describe(schema: dict[str, Any], service: Service) -> None:
             if parameter["name"] == "model":
                 names = [name for name, model in service.denoisers.items() if model.task == task]
                 parameter["schema"] = _choice(names) | {"default": default}
+    _describe_digits(schema["paths"]["/digits"]["post"], service)
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     if service.settings.api_keys:
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+
+
+def _describe_digits(operation: dict[str, Any], service: Service) -> None:
+    """The parameters of `/digits` are some of those of `/denoise`, and its models those that take any size."""
+    operation["parameters"] = [each for each in operation["parameters"] if each["name"] in PARAMETERS_OF_DIGITS]
+    names = [name for name, model in service.denoisers.items() if model.task == "denoise" and model.size is None]
+    (parameter,) = (each for each in operation["parameters"] if each["name"] == "model")
+    if names:
+        parameter["schema"] = _choice(names)
+        operation["requestBody"]["content"][JSON]["example"] = {"inputs": picture(), "parameters": {"model": names[0]}}
 
 
 def _operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
