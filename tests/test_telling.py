@@ -63,7 +63,7 @@ def test_what_is_counted_a_moment_later_is_what_would_be_counted_at_once() -> No
     async def observe() -> None:
         for value in values:
             at_once.observe(value)
-            tally.observe(later, value)
+            tally.observe((later, value))
         assert sample_values(later) != sample_values(at_once)
         await asyncio.sleep(2 * tally.PAUSE_S)
 
@@ -73,7 +73,7 @@ def test_what_is_counted_a_moment_later_is_what_would_be_counted_at_once() -> No
 
 def test_where_no_event_loop_runs_values_are_counted_at_once() -> None:
     histogram = Histogram("seconds", "", registry=None)
-    tally.observe(histogram, 0.3)
+    tally.observe((histogram, 0.3))
     assert 0.3 in sample_values(histogram)
 
 

@@ -60,18 +60,17 @@ _last_waiting: dict[str, int] = {}
 
 def count_answer(route: str, status: int, seconds: float) -> None:
     """Counts a request that has its answer."""
-    tally.observe(_request(route, status), seconds)
+    tally.observe((_request(route, status), seconds))
 
 
 def count_stages(model: str, milliseconds: Iterable[tuple[str, float]]) -> None:
     """Counts the stages that a request for a model went through."""
-    for stage, spent in milliseconds:
-        tally.observe(_stage(model, stage), spent / 1000)
+    tally.observe(*[(_stage(model, stage), spent / 1000) for stage, spent in milliseconds])
 
 
 def count_run(model: str, pictures: int) -> None:
     """Counts a run of a model on so many pictures at once."""
-    tally.observe(_batch(model), pictures)
+    tally.observe((_batch(model), pictures))
 
 
 def count_refusal(reason: str) -> None:

@@ -8,31 +8,33 @@ and `_upper_bounds`, and tests/test_telling.py fails when one of them means anyt
 
 import asyncio
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 
 from prometheus_client import Histogram
 
 # What has been observed is counted within so many seconds; with 0 at once.
 PAUSE_S = 0.05
 
-_seen: dict[Histogram, list[float]] = {}
+_seen: defaultdict[Histogram, list[float]] = defaultdict(list)
 # The event loop whose timer will count what has been seen.
 _loops: list[asyncio.AbstractEventLoop] = []
 
 
-def observe(histogram: Histogram, value: float) -> None:
-    """Has a histogram count a value; in a thread without an event loop it does so at once."""
+def observe(*observed: tuple[Histogram, float]) -> None:
+    """Has each histogram count its value; in a thread without an event loop they do so at once."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         loop = None
     if not loop or not PAUSE_S:
-        histogram.observe(value)
+        for histogram, value in observed:
+            histogram.observe(value)
         return
     if not _seen or _loops[0] is not loop:  # The timer of a loop that has ended never comes.
         _loops[:] = [loop]
         loop.call_later(PAUSE_S, flush)
-    _seen.setdefault(histogram, []).append(value)
+    for histogram, value in observed:
+        _seen[histogram].append(value)
 
 
 def flush() -> None:

@@ -32,10 +32,10 @@ def read_plain(content: bytes, max_pixels: int) -> Pixels | None:
         if zlib.crc32(content[start:stop]) != int.from_bytes(content[stop : stop + 4]):
             return None
     try:
-        grey: NDArray[np.uint8] = np.asarray(Image.frombytes("L", (width, height), content[41:end], "zip", "L", 0))
+        grey = np.frombuffer(Image.frombytes("L", (width, height), content[41:end], "zip", "L", 0).tobytes(), np.uint8)
     except ValueError:  # Where all kinds are opened the caller is told more of what is wrong.
         return None
-    return np.divide(grey, 255, dtype=np.float32)
+    return np.divide(grey.reshape(height, width), 255, dtype=np.float32)
 
 
 def drop_damaged_notes(content: bytes) -> bytes:

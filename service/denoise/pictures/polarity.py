@@ -20,7 +20,7 @@ def has_dark_ink(pixels: Pixels) -> bool:
     """Whether the ink of a picture `[height, width]`, 0 … 1, is dark, at little cost where it is small and clear."""
     if pixels.size <= SMALL_PICTURE:
         flat = pixels.ravel()
-        skewness = _skewness(flat, float(flat.sum()) / flat.size)
+        skewness = _skewness(flat, float(np.add.reduce(flat)) / flat.size)
         if abs(skewness) > CLEAR_SKEWNESS:
             return skewness < 0
         skewness = _skewness(flat, float(np.median(flat)))

@@ -6,6 +6,7 @@ without end, a body that stops on its way, an answer that nobody reads.
 
 import enum
 from collections.abc import Sequence
+from itertools import chain
 
 from denoise.settings import Settings
 
@@ -69,7 +70,7 @@ class Limits:
     def head_is_too_large(self, method: bytes, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether a whole head has more bytes than it may have, however it came."""
         size = FIRST_LINE_BYTES + len(method) + len(url)
-        size += sum([HEADER_LINE_BYTES + len(name) + len(value) for name, value in headers])
+        size += HEADER_LINE_BYTES * len(headers) + sum(map(len, chain.from_iterable(headers)))
         return size > self._settings.max_header_bytes
 
     def silent_since(self, unanswered: int) -> float | None:

@@ -57,12 +57,10 @@ def _head(start: HTTPResponseStartEvent, cycle: RequestResponseCycle, size: int)
     May find that the connection is to close, which it tells the cycle.
     """
     content = [STATUS_LINE[start["status"]]]
-    names, values = [], []
     length, closes = None, False
-    for name, value in (*cycle.default_headers, *start.get("headers", ())):
+    headers = [*cycle.default_headers, *start.get("headers", ())]
+    for name, value in headers:
         lower = name.lower()
-        names.append(lower)
-        values.append(value)
         content += lower, b": ", value, b"\r\n"
         if lower == b"content-length":
             length = int(value)
@@ -70,7 +68,10 @@ def _head(start: HTTPResponseStartEvent, cycle: RequestResponseCycle, size: int)
             closes = closes or b"close" in [token.lower().strip() for token in value.split(b",")]
         elif lower == b"transfer-encoding":
             return None
-    if length != size or HEADER_RE.search(b"".join(names)) or HEADER_VALUE_RE.search(b"".join(values)):
+    if length != size:
+        return None
+    names, values = map(b"".join, zip(*headers, strict=True))
+    if HEADER_RE.search(names) or HEADER_VALUE_RE.search(values):
         return None
     if closes:
         cycle.keep_alive = False

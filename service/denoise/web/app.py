@@ -127,7 +127,7 @@ class App(FastAPI):
             await super().__call__(scope, receive, send)
             return
         scope = prefix.as_routed(scope, self.state.service.settings.root_path)
-        sent_id = shortcut.header(Request(scope), b"x-request-id")
+        sent_id = shortcut.header(scope, b"x-request-id")
         scope.setdefault("state", {})["request_id"] = tags.request_id(sent_id)
         await self._handle(scope, receive, tags.tag(self.state.service, scope, send))
 

@@ -50,7 +50,7 @@ class JsonBody(BaseModel):
 
 def check_length(request: Request, limit: int) -> None:
     """Raises TooLarge when a request says that its body has more bytes than that; nothing has been read then."""
-    declared = header(request, b"content-length")
+    declared = header(request.scope, b"content-length")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"The body has {declared} bytes; at most {limit:,} bytes are taken.")
 
@@ -110,7 +110,7 @@ async def unpacked(request: Request, limit: int, held: Admission, turns: ThreadT
     Raises as `whole` and `encodings.unpack` do.
     """
     body = await whole(request, limit, held)
-    encoding = header(request, b"content-encoding").strip().lower()
+    encoding = header(request.scope, b"content-encoding").strip().lower()
     if encoding in encodings.NONE:
         return body, len(body)
     held.grow(limit)
@@ -147,7 +147,7 @@ async def whole(request: Request, limit: int, held: Admission) -> bytes:
 
 def _kind(request: Request) -> str:
     """The body's media type, "" where none is told. Raises UnsupportedKind when it is too long to be parsed."""
-    content_type = header(request, b"content-type")
+    content_type = header(request.scope, b"content-type")
     if len(content_type) > LONGEST_CONTENT_TYPE:
         raise UnsupportedKind(
             f"Content-Type has {len(content_type):,} characters; at most {LONGEST_CONTENT_TYPE:,} are read."
@@ -156,7 +156,7 @@ def _kind(request: Request) -> str:
 
 
 def _from_form(request: Request, body: bytes, parameters: Parameters, most_files: int) -> Contents:
-    parts = forms.parse(header(request, b"content-type"), body, most_files)
+    parts = forms.parse(header(request.scope, b"content-type"), body, most_files)
     files = [part for part in parts if part.is_file and part.name == forms.FILE]
     others = [part for part in parts if part.is_file and part.name != forms.FILE]
     if not files or others:

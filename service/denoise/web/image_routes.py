@@ -17,7 +17,7 @@ from denoise.web.archives import File
 from denoise.web.bodies import ZIP
 from denoise.web.job import Job
 from denoise.web.page_job import PageJob
-from denoise.web.shortcut import ImageRoute
+from denoise.web.shortcut import ImageRoute, PictureResponse
 from denoise.web.state import Service, while_connected
 
 router = APIRouter(tags=["images"], route_class=ImageRoute)
@@ -89,7 +89,7 @@ async def _answer_one(job: Job, file: File) -> Response:
     if job.media_type == ZIP:
         headers["Content-Disposition"] = batch.AS_FILE
     content = made.image if made.answer is None else to_json(made.answer.fields())
-    return Response(content, media_type=job.media_type, headers=headers)
+    return PictureResponse(content, job.media_type, headers)
 
 
 def _model(service: Service, name: str | None, task: Task) -> Denoiser:

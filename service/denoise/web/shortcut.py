@@ -6,13 +6,14 @@ shows what that buys. It uses no private part of either: `APIRoute.get_route_han
 Errors, the request's id, the log and the metrics are the same both ways: `problems.respond` and `tags.tag`.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import Scope
 
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter
@@ -44,9 +45,23 @@ def routes(router: APIRouter) -> dict[str, tuple[ImageRoute, Handler]]:
     return {route.path: (route, route.get_route_handler()) for route in found}
 
 
-def header(request: Request, name: bytes) -> str:
-    """A header's value, "" where there is none; `name` is in lower case."""
-    for sent, value in request.scope["headers"]:
+class PictureResponse(Response):
+    """A 200 whose headers need no more than to be encoded: no charset, and none is there already."""
+
+    def __init__(self, content: bytes, media_type: str, headers: Mapping[str, str]) -> None:
+        self.status_code, self.media_type, self.body, self.background = 200, media_type, content, None
+        headers = {**headers, "content-type": media_type, "content-length": str(len(content))}
+        self.raw_headers = [(_encode(name), value.encode("latin-1")) for name, value in headers.items()]
+
+
+@lru_cache
+def _encode(name: str) -> bytes:
+    return name.lower().encode("latin-1")
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """The value of a request's header, "" where there is none; `name` is in lower case."""
+    for sent, value in scope["headers"]:
         if sent == name:
             return str(value, "latin-1")
     return ""

@@ -156,7 +156,7 @@ async def infer(request: Request, name: str) -> Response:
         model = _model(request, name)
         stages, turns = Stages(), service.thread_turns(request)
         body, _ = await bodies.unpacked(request, limit, held, turns)
-        json_length = header(request, JSON_LENGTH.lower().encode())
+        json_length = header(request.scope, JSON_LENGTH.lower().encode())
         most = service.settings.queue, service.settings.max_pixels
         if tensors.json_bytes(json_length, len(body)) <= SMALL_BODY and len(body) <= SMALL_TENSOR:
             inference = tensors.parse(body, json_length, model, *most)
