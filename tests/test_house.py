@@ -79,7 +79,7 @@ def test_imports_run_downwards_only(path: Path) -> None:
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("PIL", {"pictures/images.py", "pictures/png.py", "pictures/tiff.py"}),
+        ("PIL", {"pictures/images.py", "pictures/png.py", "pictures/samples.py", "pictures/tiff.py"}),
         ("pillow_heif", {"pictures/heif.py"}),
         ("onnxruntime", {"inference/onnx_runner.py"}),
         ("openvino", {"inference/openvino_runner.py"}),

@@ -10,15 +10,16 @@ Arrays and tensors do not: they go to a model as they are.
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
 from denoise.inference import tiling
 from denoise.inference.denoiser import Denoiser
 from denoise.inference.tiling import TiledRun
-from denoise.pictures import Pixels, capacity, digits, framing, images, noise, strip
+from denoise.pictures import Colours, Pixels, capacity, colour, digits, framing, images, noise, strip
 from denoise.pictures.digits import Found
 from denoise.pictures.framing import Frame
-from denoise.pictures.images import Kind
+from denoise.pictures.images import Dpi, Kind, Picture
 from denoise.pictures.uncertainty import uncertainty
 
 # In tiles with margins a model sees some pixels twice; no picture is seen more than so many times.
@@ -50,6 +51,25 @@ class Parameters(BaseModel):
         description="`strip`: one captioned picture of what was sent, what the model saw, its hidden code where it has "
         "one, the answer and the difference.",
     )
+    color: Literal["grey", "keep"] = Field(
+        "grey",
+        examples=["grey"],
+        description="`keep`: the ink keeps its colour, on white paper, or on black where it is light.",
+    )
+    strength: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        examples=[1.0],
+        description="How much of the answer there is in what comes back; the rest is what was sent.",
+    )
+    format: Literal["png", "jpeg", "webp", "tiff", "zip", "json"] | None = Field(
+        None, examples=["png"], description="The kind of the answer; wins over `Accept`."
+    )
+    page: PositiveInt | None = Field(
+        None, examples=[1], description="The one that is meant of a file with several pages; else all of them."
+    )
     noise: float = Field(
         0.0,
         ge=0,
@@ -60,7 +80,7 @@ class Parameters(BaseModel):
     )
     seed: NonNegativeInt | None = Field(None, examples=[7], description="Makes `noise` the same every time.")
 
-    @field_validator("size", "invert", "layout", mode="before")
+    @field_validator("size", "invert", "layout", "color", "format", mode="before")
     @classmethod
     def _spell_in_lower_case(cls, value: object) -> object:
         """Programs write True and TRUE, and JSON has a true of its own."""
@@ -71,13 +91,13 @@ class Prepared(NamedTuple):
     """A picture as a model takes it, and what is needed to put the answer back.
 
     Attributes:
-        sent: the decoded picture `[height, width]`, 0 … 1.
-        noisy: the same with the noise that was asked for.
+        picture: what the file shows.
+        noisy: its grey with the noise that was asked for.
         seen: light ink on black, of the size that the model takes.
         frame: where `seen` lies in the picture.
     """
 
-    sent: Pixels
+    picture: Picture
     noisy: Pixels
     seen: Pixels
     frame: Frame
@@ -92,14 +112,16 @@ class Cleaned:
         answer: what the model made of it, light ink on black, of the size of `prepared.seen`.
         code: the model's hidden code, where it has one.
         restored: the answer in the size and polarity of the picture that was sent.
-        shown: what was asked for: `restored`, the answer in the model's size, or a strip; `[height, width]`, 0 … 1.
+        shown: what was asked for: `restored`, the answer in the model's size, in colours, or a strip.
+        dpi: its pixels per inch, where they are those of the picture that was sent.
     """
 
     prepared: Prepared
     answer: Pixels
     code: Pixels | None
     restored: Pixels
-    shown: Pixels
+    shown: Pixels | Colours
+    dpi: Dpi | None
 
     @property
     def inverted(self) -> bool:
@@ -117,12 +139,12 @@ class Cleaned:
 
         None where no noise was laid over it.
         """
-        sent, noisy = self.prepared.sent, self.prepared.noisy
+        sent, noisy = self.prepared.picture.grey, self.prepared.noisy
         return None if noisy is sent else (noise.psnr(sent, noisy), noise.psnr(sent, self.restored))
 
     def encode(self, kind: Kind) -> bytes:
         """`shown` as a file. Raises NotAcceptable when that kind cannot hold it."""
-        return images.encode(self.shown, kind)
+        return images.encode(self.shown, kind, self.dpi)
 
 
 def prepare(
@@ -137,12 +159,15 @@ def prepare(
     `sent_bytes` is how many bytes came for the file, where it came packed.
 
     Raises:
-        UnsupportedKind, TooLarge, BrokenBody: as `images.decode`.
+        UnsupportedKind, TooLarge, BrokenBody: as `images.read`.
         BadParameter: the picture is too thin for a model of any size.
     """
-    sent = images.decode(picture, max_pixels, sent_bytes) if isinstance(picture, bytes) else picture
-    noisy = noise.gaussian(sent, parameters.noise, parameters.seed) if parameters.noise else sent
-    prepared = Prepared(sent, noisy, *framing.fit(noisy, size, framing.INVERTED[parameters.invert]))
+    if isinstance(picture, bytes):
+        shown = images.read(picture, max_pixels, sent_bytes, in_colour=parameters.color == "keep")
+    else:
+        shown = Picture(picture)
+    noisy = noise.gaussian(shown.grey, parameters.noise, parameters.seed) if parameters.noise else shown.grey
+    prepared = Prepared(shown, noisy, *framing.fit(noisy, size, framing.INVERTED[parameters.invert]))
     if size is None and isinstance(picture, bytes):
         _check_inked(prepared, sent_bytes or len(picture))
     return prepared
@@ -150,7 +175,7 @@ def prepare(
 
 def _check_inked(prepared: Prepared, size: int) -> None:
     """Refuses a file of `size` bytes that shows more ink than it can hold. Raises UnsupportedKind."""
-    height, width = prepared.sent.shape
+    height, width = prepared.picture.grey.shape
     if MOST_SEEN * prepared.seen.size > capacity.most_pixels(size):
         capacity.check_inked(size, width, height, tiling.count_pixels(prepared.seen))
 
@@ -167,12 +192,30 @@ def run(model: Denoiser, prepared: Prepared) -> tuple[Pixels, Pixels | None]:
 
 def finish(prepared: Prepared, answer: Pixels, code: Pixels | None, parameters: Parameters) -> Cleaned:
     """Puts the model's answer back to its place, size and polarity, in the form that was asked for."""
-    restored = shown = framing.restore(answer, prepared.frame)
+    restored = _mix(prepared.noisy, framing.restore(answer, prepared.frame), parameters.strength)
+    shown: Pixels | Colours = restored
+    dpi = prepared.picture.dpi if parameters.size == "input" else None
     if parameters.layout == "strip":
-        shown = strip.explain(prepared.noisy, prepared.seen, code, restored)
+        shown, dpi = strip.explain(prepared.noisy, prepared.seen, code, restored), None
+    elif parameters.color == "keep":
+        shown = _colour(prepared, answer, parameters)
     elif parameters.size == "native":
-        shown = framing.restore(answer, prepared.frame, native=True)
-    return Cleaned(prepared, answer, code, restored, shown)
+        seen, native = (framing.restore(each, prepared.frame, native=True) for each in (prepared.seen, answer))
+        shown = _mix(seen, native, parameters.strength)
+    return Cleaned(prepared, answer, code, restored, shown, dpi)
+
+
+def _mix(sent: Pixels, answer: Pixels, strength: float) -> Pixels:
+    return answer if strength == 1 else sent + np.float32(strength) * (answer - sent)
+
+
+def _colour(prepared: Prepared, answer: Pixels, parameters: Parameters) -> Colours:
+    """The answer in the colours of its picture, which are shades of grey where that has none."""
+    picture, frame, native = prepared.picture, prepared.frame, parameters.size == "native"
+    colours = colour.of_grey(picture.grey) if picture.colours is None else picture.colours
+    if native:
+        colours = colour.take(colours, (answer.shape[0], answer.shape[1]), frame.rows, frame.columns)
+    return colour.keep(colours, framing.restore(answer, frame, native), frame.inverted, parameters.strength)
 
 
 def clean(picture: bytes | Pixels, model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaned:

@@ -357,7 +357,11 @@ def check_problem(answer: Any, status: int, sentence: str) -> None:
             "'any' can reconstruct, not denoise; for that there are: copy",
         ),
         ({"content": SEVEN, "params": {"model": "cnov"}}, 404, "no model named 'cnov'; there are: any, copy, half"),
-        ({"content": SEVEN, "headers": {"Accept": "text/html"}}, 406, "image/png, image/webp, application/json"),
+        (
+            {"content": SEVEN, "headers": {"Accept": "text/html"}},
+            406,
+            "image/png, image/webp, image/tiff, image/jpeg, application/json",
+        ),
         ({"content": SEVEN, "headers": {"Accept": "nonsense"}}, 406, "nonsense"),
         ({"content": SEVEN, "headers": {"Accept": 'a/a;x="' + ";" * 60_000}}, 406, "at most 1,000 are read"),
         ({"content": SEVEN, "headers": {"Content-Type": "image/png;" + ";" * 60_000}}, 415, "at most 1,000 are read"),
@@ -435,6 +439,8 @@ def test_openapi_lists_the_models_and_bodies(real: TestClient) -> None:
     assert list(operation["responses"]["200"]["content"]) == [
         "image/png",
         "image/webp",
+        "image/tiff",
+        "image/jpeg",
         "application/zip",
         "application/octet-stream",
         "application/json",

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 # bounds.
 Pixels = NDArray[np.float32]
 Plane = NDArray[np.floating]
+# A picture in colours: `[height, width, 3]`, red, green and blue from 0 to 255.
+Colours = NDArray[np.uint8]
 
 MID_GREY = 0.5
 # A model of any size halves a picture twice, so both sides are padded to a multiple of this many pixels.

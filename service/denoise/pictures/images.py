@@ -5,41 +5,50 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import AvifImagePlugin, GifImagePlugin, Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from denoise.errors import BrokenBody, NotAcceptable, TooLarge, UnsupportedKind
-from denoise.pictures import Pixels, capacity, heif, jpeg, png, ranges, tiff, transparency
+from denoise.pictures import Colours, Pixels, capacity, heif, jpeg, png, samples, tiff
 
-Kind = Literal["png", "webp"]
+Kind = Literal["png", "jpeg", "webp", "tiff"]
+Dpi = tuple[float, float]
 
 # Pillow knows many more kinds, and nearly every hole found in it lies in those.
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", heif.FORMAT, "BMP", "GIF", "TIFF", "PPM")
 FORMATS_IN_WORDS = "PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF, PGM and PPM"
-LONGEST_SIDE_OF_WEBP = 16_383
+LONGEST_SIDE: dict[Kind, int] = {"webp": 16_383, "jpeg": 65_500}
 # A PNG of so many bytes travels in one packet, and no faster when it is packed.
 BYTES_PER_PACKET = 1200
-# From zlib's 1 (fast) … 9 (small).
-PNG_COMPRESSION = 3
-# Pillow's defaults take seven times as long for noisy answers and make them no smaller.
-WEBP_EFFORT = {"quality": 20, "method": 1}
+# How Pillow is to write each kind.
+OPTIONS: dict[Kind, dict[str, Any]] = {
+    "png": {"compress_level": 3},  # from zlib's 1 (fast) … 9 (small)
+    "jpeg": {"quality": 90, "subsampling": 0},  # ink keeps its colour to its edges
+    # Pillow's defaults take seven times as long for noisy answers and make them no smaller.
+    "webp": {"lossless": True, "quality": 20, "method": 1},
+    "tiff": {"compression": "tiff_adobe_deflate"},
+}
+# JPEG and TIFF hold no others, and no scanner has them.
+LEAST_DPI, MOST_DPI = 1, 65_535
+NAMES: dict[Kind, str] = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF"}
 TEXT_SIZE_PX = 13
-SIXTEEN_BITS = 65535.0
 PLAIN_PNM, MOST_COMMENTS = (b"P1", b"P2", b"P3"), 1000
 EXIF_TAG_ORIENTATION = 0x0112
 # What makes a picture of each orientation upright; 1 is upright.
-TURNS: dict[int, Callable[[Pixels], Pixels]] = {
+TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: np.fliplr,
     3: lambda pixels: np.rot90(pixels, 2),
     4: np.flipud,
-    5: np.transpose,
+    5: lambda pixels: pixels.swapaxes(0, 1),
     6: lambda pixels: np.rot90(pixels, -1),
-    7: lambda pixels: np.rot90(pixels, 2).T,
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
     8: np.rot90,
 }
+# From this orientation on, what is upright has width and height exchanged.
+FIRST_TURNED_ON_ITS_SIDE = 5
 
 # Callers are told of damage; warnings of it would let hostile uploads fill the log.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -49,8 +58,27 @@ Image.MAX_IMAGE_PIXELS = None
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
+class Picture(NamedTuple):
+    """What a file shows, upright.
+
+    Attributes:
+        grey: `[height, width]`, 0 … 1.
+        colours: where they were asked for and there are any.
+        dpi: pixels per inch, across and down, where the file tells them.
+    """
+
+    grey: Pixels
+    colours: Colours | None = None
+    dpi: Dpi | None = None
+
+
 def decode(content: bytes, max_pixels: int, sent: int | None = None) -> Pixels:
-    """The picture in a file's bytes as grey `[height, width]`, 0 … 1, upright; of several frames the first.
+    """The picture in a file's bytes as grey `[height, width]`, 0 … 1. Raises as `read` does."""
+    return read(content, max_pixels, sent).grey
+
+
+def read(content: bytes, max_pixels: int, sent: int | None = None, *, in_colour: bool = False) -> Picture:
+    """The picture in a file's bytes; of several frames the first.
 
     Grey is the luma of ITU-R BT.601. Pictures of more than 8 bits are scaled by their own range, not clipped
     (`tiff.grey`); floating-point ones, which carry none, are taken as 0 … 1, 0 … 255 or 0 … 65535, whichever is the
@@ -60,6 +88,7 @@ def decode(content: bytes, max_pixels: int, sent: int | None = None) -> Pixels:
         content: the file.
         max_pixels: the largest picture.
         sent: how many bytes were sent for the file, where it came packed.
+        in_colour: whether its colours are wanted.
 
     Raises:
         UnsupportedKind: the bytes are no image of a kind in FORMATS, or so few cannot hold what they declare.
@@ -67,9 +96,9 @@ def decode(content: bytes, max_pixels: int, sent: int | None = None) -> Pixels:
         BrokenBody: the image is cut or damaged.
     """
     if (plain := png.read_plain(content, max_pixels)) is not None:
-        return plain
+        return Picture(plain)
     with _opened(content, max_pixels, sent) as image:
-        return _upright(image)
+        return _upright(image, in_colour)
 
 
 def measure(content: bytes, max_pixels: int, sent: int | None = None) -> int:
@@ -131,69 +160,46 @@ def _check_first_frame(image: Image.Image) -> None:
             )
 
 
-def _upright(image: Image.Image) -> Pixels:
-    pixels = _grey(image)
+def _upright(image: Image.Image, in_colour: bool) -> Picture:
+    picture = Picture(*samples.read(image, in_colour), _dpi(image))
     if not image.info and image.format != "TIFF":  # Nowhere else could an orientation stand.
-        return pixels
-    turn = TURNS.get(image.getexif().get(EXIF_TAG_ORIENTATION, 1))
-    return turn(pixels) if turn else pixels
+        return picture
+    orientation = image.getexif().get(EXIF_TAG_ORIENTATION, 1)
+    if not (turn := TURNS.get(orientation)):
+        return picture
+    dpi = picture.dpi[::-1] if picture.dpi and orientation >= FIRST_TURNED_ON_ITS_SIDE else picture.dpi
+    return Picture(turn(picture.grey), None if picture.colours is None else turn(picture.colours), dpi)
 
 
-def _grey(image: Image.Image) -> Pixels:
-    if (samples := tiff.grey(image)) is not None:
-        return samples
-    # Pillow reads a 16-bit PGM as 32 bits.
-    if image.mode in ("I", "I;16", "I;16B", "I;16L"):
-        values = np.asarray(image, dtype=np.float32)
-        grey = ranges.scale(values, SIXTEEN_BITS)
-        clear = image.info.get("transparency")
-        return grey if clear is None else _on_paper(grey, (values != clear).astype(np.float32))
-    if image.has_transparency_data:
-        inked = image.convert("RGBA")
-        alpha = np.asarray(inked.getchannel("A"), np.float32) / np.float32(255)
-        grey = _luma(inked.convert("RGB"))
-        # Windows' programs leave the fourth byte of a BMP's pixels 0, and mean nothing by it.
-        return grey if image.format == "BMP" and not alpha.any() else _on_paper(grey, alpha)
-    if image.mode == "F":
-        return ranges.scale_unknown(np.asarray(image, np.float32), ranges.OF_FLOATS)
-    if image.mode == "LAB":
-        return _luma(image.getchannel("L"))
-    # Pillow has no direct way to grey from CMYK, palettes and the like.
-    return _luma(image if image.mode in ("1", "L") else image.convert("RGB"))
+def _dpi(image: Image.Image) -> Dpi | None:
+    """The resolution that a file tells; None where it is none that an answer could tell as well."""
+    try:
+        across, down = map(float, image.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if LEAST_DPI <= min(across, down) <= max(across, down) <= MOST_DPI else None
 
 
-def _luma(image: Image.Image) -> Pixels:
-    grey: NDArray[np.uint8] = np.asarray(image if image.mode == "L" else image.convert("L"))
-    return np.divide(grey, 255, dtype=np.float32)
+def encode(pixels: Pixels | Colours, kind: Kind, dpi: Dpi | None = None) -> bytes:
+    """Pixels `[height, width]`, 0 (black) … 1 (white), or colours, as the bytes of a file of 8 bits a sample.
 
-
-def _on_paper(grey: Pixels, alpha: Pixels) -> Pixels:
-    return transparency.lay_over(grey, alpha, transparency.find_paper(grey, alpha))
-
-
-def encode(pixels: Pixels, kind: Kind) -> bytes:
-    """Pixels `[height, width]` as the bytes of an 8-bit grey PNG or a lossless WebP: 0 is black, 1 is white.
-
-    What a model makes of a picture may lie a little outside of 0 … 1, and is clipped.
+    What a model makes of a picture may lie a little outside of 0 … 1, and is clipped. JPEG alone loses something;
+    a WebP does not tell the resolution.
 
     Raises:
-        NotAcceptable: the picture is longer than a WebP can be.
+        NotAcceptable: the picture is longer than that kind can be.
     """
-    if kind == "webp" and max(pixels.shape) > LONGEST_SIDE_OF_WEBP:
-        height, width = pixels.shape
+    height, width = pixels.shape[:2]
+    if max(height, width) > (longest := LONGEST_SIDE.get(kind, math.inf)):
         raise NotAcceptable(
-            f"A WebP has at most {LONGEST_SIDE_OF_WEBP:,} pixels a side; the answer has {width}×{height} "
-            "and can be had as PNG."
+            f"A {NAMES[kind]} has at most {longest:,} pixels a side; the answer has {width}×{height} and can be had "
+            "as PNG."
         )
-    grey = _eight_bits(pixels)
-    if kind == "png" and pixels.size <= BYTES_PER_PACKET:
-        return png.write_stored(grey)
-    image = Image.fromarray(grey)
+    values: NDArray[np.uint8] = pixels if pixels.dtype == np.uint8 else _eight_bits(pixels)  # type: ignore[assignment,arg-type]  # The type of its numbers tells which it is.
+    if kind == "png" and pixels.size <= BYTES_PER_PACKET and values.ndim == 2 and not dpi:  # noqa: PLR2004  # Grey has two dimensions.
+        return png.write_stored(values)
     file = io.BytesIO()
-    if kind == "png":
-        image.save(file, "PNG", compress_level=PNG_COMPRESSION)
-    else:
-        image.save(file, "WEBP", lossless=True, **WEBP_EFFORT)
+    Image.fromarray(values).save(file, kind.upper(), **OPTIONS[kind], **({"dpi": dpi} if dpi else {}))
     return file.getvalue()
 
 

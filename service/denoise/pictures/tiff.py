@@ -1,11 +1,17 @@
-"""What the tags of a TIFF (revision 6.0) say of it before it is decoded. Knows Pillow's TIFF images."""
+"""What the tags of a TIFF (revision 6.0, and BigTIFF) say of it before it is decoded, and its pages.
 
-from collections.abc import Iterable
+Knows Pillow's TIFF images.
+"""
+
+import io
+import struct
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from denoise.errors import BrokenBody, UnsupportedKind
+from denoise.errors import BadParameter, BrokenBody, TooLarge, UnsupportedKind
 from denoise.pictures import Pixels, ranges
 
 BITS, PHOTOMETRIC, TILE_WIDTH, TILE_HEIGHT, SAMPLE_FORMAT = 258, 262, 322, 323, 339
@@ -13,6 +19,112 @@ OFFSETS, LENGTHS = (273, 324), (279, 325)
 # Values of PHOTOMETRIC and SAMPLE_FORMAT.
 WHITE_IS_ZERO, SIGNED = 0, 2
 BYTE_BITS, LARGEST_WIDE_BITS = 8, 16
+
+
+class Layout(NamedTuple):
+    """How the directories of a TIFF, one for each page, are written.
+
+    Attributes:
+        start: of the place that tells where the first one begins.
+        offset: of a directory; the next one's stands behind each.
+        length: of the number of its entries, which a directory begins with.
+        entry_bytes: of each entry.
+    """
+
+    start: int
+    offset: struct.Struct
+    length: struct.Struct
+    entry_bytes: int
+
+
+LAYOUTS = {
+    b"II*\0": Layout(4, struct.Struct("<I"), struct.Struct("<H"), 12),
+    b"MM\0*": Layout(4, struct.Struct(">I"), struct.Struct(">H"), 12),
+    b"II+\0": Layout(8, struct.Struct("<Q"), struct.Struct("<Q"), 20),
+    b"MM\0+": Layout(8, struct.Struct(">Q"), struct.Struct(">Q"), 20),
+}
+SIGNATURE_BYTES = 4
+# The first entry of a page that is another one made smaller (bit 0), or a mask (bit 2).
+SUBFILE_TYPE, NO_PAGE = 254, 0b101
+MOST_PAGES = 10_000
+
+
+def is_tiff(start: bytes) -> bool:
+    """Whether a file that starts so is a TIFF."""
+    return start[:SIGNATURE_BYTES] in LAYOUTS
+
+
+def choose(content: bytes, page: int | None, most: int) -> list[int]:
+    """The pages of a TIFF that are meant, as where their directories begin; of any other file nothing.
+
+    Args:
+        content: the file.
+        page: the number of the one that is meant, from 1 on; None for all.
+        most: how many may be meant.
+
+    Raises:
+        BadParameter: there is no such page.
+        TooLarge: there are more than `most`, or more than MOST_PAGES.
+    """
+    if not is_tiff(content):
+        pages = [0]
+    else:
+        pages = [at for at, number in zip(_directories(content), range(MOST_PAGES + 1), strict=False)] or [0]
+    if len(pages) > MOST_PAGES:
+        raise TooLarge(f"The file has more than {MOST_PAGES:,} pages, which is the most that is taken.")
+    if page is None:
+        if len(pages) > most:
+            raise TooLarge(f"The file has {len(pages):,} pages; at most {most:,} are taken. `page` chooses one.")
+        return pages
+    if page > len(pages):
+        has = "1 page" if len(pages) == 1 else f"{len(pages):,} pages"
+        raise BadParameter(f"page={page}: the file has {has}.")
+    return [pages[page - 1]]
+
+
+def take_page(content: bytes, directory: int) -> bytes:
+    """The TIFF with the page whose directory begins there as its first; as it is where that is 0, of other files."""
+    if not directory:
+        return content
+    layout = LAYOUTS[content[:SIGNATURE_BYTES]]
+    end = layout.start + layout.offset.size
+    return b"".join((memoryview(content)[: layout.start], layout.offset.pack(directory), memoryview(content)[end:]))
+
+
+def join(pages: Iterable[bytes]) -> bytes:
+    """One TIFF of the pages of several, each of one page and of Intel's byte order."""
+    file = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(file, new=True) as writer:
+        for page in pages:
+            writer.write(page)
+            writer.newFrame()
+    return file.getvalue()
+
+
+def _directories(content: bytes) -> Iterator[int]:
+    """Where the directory of each page begins; those of thumbnails and masks are passed over."""
+    layout = LAYOUTS[content[:SIGNATURE_BYTES]]
+    seen: set[int] = set()
+    at = layout.start
+    while at + layout.offset.size <= len(content):
+        (directory,) = layout.offset.unpack_from(content, at)
+        if not directory or directory in seen or directory + layout.length.size > len(content):
+            return
+        seen.add(directory)
+        (entries,) = layout.length.unpack_from(content, directory)
+        first = directory + layout.length.size
+        at = first + entries * layout.entry_bytes
+        if not _is_beside_a_page(content[first : first + layout.entry_bytes], layout):
+            yield directory
+
+
+def _is_beside_a_page(entry: bytes, layout: Layout) -> bool:
+    """Whether the first entry of a directory says that it is a thumbnail's or a mask's."""
+    order = layout.length.format[0]
+    if len(entry) < layout.entry_bytes or struct.unpack_from(f"{order}H", entry) != (SUBFILE_TYPE,):
+        return False
+    (value,) = struct.unpack_from(f"{order}I", entry, layout.entry_bytes - layout.offset.size)
+    return bool(value & NO_PAGE)
 
 
 def tile(image: Image.Image) -> tuple[int, int]:

@@ -17,14 +17,19 @@ from denoise.web.problems import Problem
 
 # Whoever asks for bytes of any kind gets the default.
 BYTES = "application/octet-stream"
-KINDS: dict[str, images.Kind] = {"image/png": "png", "image/webp": "webp", BYTES: "png"}
-# Of kinds that are equally welcome the last is taken.
-OF_ONE = (BYTES, JSON, "image/webp", "image/png")
-# Of several pictures a kind of picture, and bytes, mean a zip of such.
-OF_SEVERAL = (BYTES, JSON, "image/webp", "image/png", ZIP)
+TIFF = "image/tiff"
+KINDS: dict[str, images.Kind] = {"image/jpeg": "jpeg", TIFF: "tiff", "image/webp": "webp", "image/png": "png"}
+# Of kinds that are equally welcome the last is taken. One picture may come in a zip as well.
+OF_ONE = (ZIP, BYTES, JSON, *KINDS)
+# Of several pictures a kind of picture, and bytes, mean a zip of such; a TIFF has them as its pages.
+OF_SEVERAL = (BYTES, JSON, *KINDS, ZIP)
+# Of the pages of one file no single picture can be had.
+OF_PAGES = (BYTES, JSON, TIFF, ZIP)
+FORMATS = {kind: media_type for media_type, kind in KINDS.items()} | {"zip": ZIP, "json": JSON}
+# Of the digits of a page, and of several pages.
 NPY = "application/x-npy"
-OF_PAGE = (NPY, ZIP, JSON)
-OF_PAGES = (ZIP, JSON)
+DIGITS_OF_ONE = (NPY, ZIP, JSON)
+DIGITS_OF_SEVERAL = (ZIP, JSON)
 # Parsing it takes quadratic time in its length, and no client of good will sends half as much.
 LONGEST_ACCEPT = 1000
 PROBLEMS_IN_ZIP = "problems.json"
@@ -114,6 +119,29 @@ class Batch(BaseModel):
     """The JSON form of several answers, in the order of the files."""
 
     results: list[NamedAnswer | Failed]
+
+
+def media_type(request: Request, wanted: str | None, choices: Sequence[str], pages: int) -> str:
+    """The media type of an answer: the format that is wanted, else what the caller's Accept likes best.
+
+    Args:
+        request: has the Accept.
+        wanted: one of FORMATS.
+        choices: what can be had.
+        pages: how many a file has, when all of them are answered.
+
+    Raises:
+        NotAcceptable: there is no such answer.
+    """
+    if wanted and FORMATS[wanted] in choices:
+        return FORMATS[wanted]
+    of_pages = f" The file has {pages:,} pages, of which `page` chooses one." if pages > 1 else ""
+    if wanted:
+        raise NotAcceptable(f"format={wanted} leaves nothing; there are {', '.join(reversed(choices))}.{of_pages}")
+    try:
+        return accepted(request, choices)
+    except NotAcceptable as error:
+        raise NotAcceptable(f"{error}{of_pages}") from None
 
 
 def accepted(request: Request, choices: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -22,6 +23,9 @@ LONGEST_ENTRY_BYTES = 1024
 # Pictures are packed already, so files of more than SMALL_FILE bytes do not unpack to more times their size.
 MOST_RATIO = 200
 SMALL_FILE = 1024 * 1024
+START_BYTES = 16
+# What zipfile raises for a file that it cannot unpack; NotImplementedError is a RuntimeError.
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error)
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What file managers put beside the files.
 LITTER = {"thumbs.db", "desktop.ini"}
@@ -47,13 +51,20 @@ class File(NamedTuple):
         name: the sender's.
         size: bytes at most that `read` has to go through.
         sent: bytes that it took in the request, packed.
-        read: gives its content; raises BrokenBody.
+        read: gives its content; raises RequestError.
+        start: gives its first bytes, or none where it cannot be read.
     """
 
     name: str
     size: int
     sent: int
     read: Callable[[], bytes]
+    start: Callable[[], bytes]
+
+
+def in_memory(name: str, content: bytes) -> File:
+    """A file that came as it is."""
+    return File(name, len(content), len(content), partial(bytes, content), partial(bytes, content[:START_BYTES]))
 
 
 def is_archive(content: bytes) -> bool:
@@ -89,7 +100,13 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
         if path.is_absolute() or ".." in path.parts or DRIVE.fullmatch(path.parts[0]):
             raise BrokenBody(f"The zip has a file named '{info.filename[:100]}', which leads out of it.")
     return [
-        File(str(path), max(info.file_size, info.compress_size), info.compress_size, _reader(archive, info, path))
+        File(
+            str(path),
+            max(info.file_size, info.compress_size),
+            info.compress_size,
+            _reader(archive, info, path),
+            partial(_start, archive, info),
+        )
         for info, path in found.items()
     ]
 
@@ -169,6 +186,14 @@ def _left_out(path: PurePosixPath) -> bool:
     return not parts or LITTER_FOLDER in parts or parts[-1] in LITTER or parts[-1].startswith(LITTER_STARTS)
 
 
+def _start(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    try:
+        with archive.open(info) as file:
+            return file.read(START_BYTES)
+    except DAMAGE:  # It is told when the file is read.
+        return b""
+
+
 def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: PurePosixPath) -> Callable[[], bytes]:
     name = path.name[:100]
 
@@ -182,7 +207,7 @@ def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: PurePosixPath
             raise BrokenBody(f"'{name}' is encrypted, or packed in a way that is not taken.")
         try:
             return archive.read(info)  # It reads no more than the size that is declared, and checks the checksum.
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error) as error:
+        except DAMAGE as error:
             raise BrokenBody(f"'{name}' is damaged in the zip: {error}.") from None
 
     return read

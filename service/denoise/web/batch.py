@@ -9,27 +9,35 @@ from pydantic_core import to_json
 
 from denoise import metrics
 from denoise.errors import RequestError, TooLarge
+from denoise.pictures import tiff
 from denoise.web import answers, archives, problems
+from denoise.web.answers import TIFF
 from denoise.web.archives import File
 from denoise.web.bodies import JSON, ZIP
 from denoise.web.job import Job, Made
 from denoise.web.prefix import own_path
 from denoise.web.state import while_connected
 
-# Browsers offer a zip as a file.
-AS_FILE = 'attachment; filename="pictures.zip"'
+# Browsers offer what has several pictures as a file.
+AS_FILE, AS_PAGES = (f'attachment; filename="{name}"' for name in ("pictures.zip", "pictures.tif"))
 # A zip may pack the same blank page many times into next to nothing: each byte of a body is good for so many pixels.
 PIXELS_PER_BYTE = 1000
 # So many pictures are decoded before the event loop looks at other requests.
 PICTURES_PER_TURN = 8
 
-ProblemFields = dict[str, str | int]
+Result = Made | Exception
+"""What became of a file; the exception is one of `problems.REFUSALS`."""
 
 
 async def answer(job: Job, files: Sequence[File], size: int) -> Response:
-    """The answer to all files in their order: a zip, or JSON. One that fails is told as a problem among the others.
+    """The answer to all files in their order: a zip, JSON, or a TIFF.
 
-    Raises TooLarge when the pictures have more pixels together than a request may have whose body has `size` bytes.
+    In the first two one that fails is told as a problem among the others. A TIFF has no place for that, and fails as a
+    whole.
+
+    Raises:
+        TooLarge: the pictures have more pixels together than a request may have whose body has `size` bytes.
+        RequestError: a TIFF is wanted, and a picture failed: the first one's error.
     """
     started = time.perf_counter()
     turns = job.service.thread_turns(job.request)
@@ -40,8 +48,11 @@ async def answer(job: Job, files: Sequence[File], size: int) -> Response:
     headers = answers.headers(job.model, f"total;dur={1000 * (time.perf_counter() - started):.3f}")
     headers["X-Failed-Items"] = str(failed)
     if job.media_type == JSON:
-        content = await turns.run(_as_json, files, results)
+        content = await turns.run(_as_json, job, files, results)
         return Response(content, media_type=JSON, headers=headers)
+    if job.media_type == TIFF:
+        headers["Content-Disposition"] = AS_PAGES
+        return Response(await turns.run(_as_tiff, files, results), media_type=TIFF, headers=headers)
     headers["Content-Disposition"] = AS_FILE
     content = await turns.run(_as_zip, job, files, results)
     return Response(content, media_type=ZIP, headers=headers)
@@ -64,7 +75,7 @@ def _measure(job: Job, files: Sequence[File], size: int) -> list[int]:
     return pixels
 
 
-async def _run_all(job: Job, files: Sequence[File], pixels: Sequence[int]) -> list[Made | ProblemFields]:
+async def _run_all(job: Job, files: Sequence[File], pixels: Sequence[int]) -> list[Result]:
     """What became of each file, in their order."""
     running = []
     # No more large pictures are begun than there are threads, so that the first ones are done when it gets late.
@@ -82,7 +93,7 @@ async def _run_all(job: Job, files: Sequence[File], pixels: Sequence[int]) -> li
         raise
 
 
-async def _run(job: Job, file: File, pixels: int, large: asyncio.Semaphore) -> Made | ProblemFields:
+async def _run(job: Job, file: File, pixels: int, large: asyncio.Semaphore) -> Result:
     try:
         if (made := await job.run_small(file)) is not None:
             return made
@@ -90,21 +101,21 @@ async def _run(job: Job, file: File, pixels: int, large: asyncio.Semaphore) -> M
             return await job.run_large(file, pixels)
     except problems.REFUSALS as error:
         metrics.count_refusal(type(error).__name__)
-        status, detail = problems.explain(error)
-        return problems.problem(status, detail, own_path(job.request.scope), job.request.state.request_id)
+        return type(error)(str(error))  # One that was raised holds on to its traceback, and so to the file.
 
 
-def _as_json(files: Sequence[File], results: Sequence[Made | ProblemFields]) -> bytes:
-    return to_json({"results": [_entry(file, result) for file, result in zip(files, results, strict=True)]})
+def _as_json(job: Job, files: Sequence[File], results: Sequence[Result]) -> bytes:
+    return to_json({"results": [_entry(job, file, result) for file, result in zip(files, results, strict=True)]})
 
 
-def _entry(file: File, result: Made | ProblemFields) -> dict[str, object]:
-    if not isinstance(result, Made):
-        return {"filename": file.name, "problem": result}
-    return {"filename": file.name, **(result.answer.fields() if result.answer else {})}
+def _entry(job: Job, file: File, result: Result) -> dict[str, object]:
+    if isinstance(result, Made):
+        return {"filename": file.name, **(result.answer.fields() if result.answer else {})}
+    problem = problems.problem(*problems.explain(result), own_path(job.request.scope), job.request.state.request_id)
+    return {"filename": file.name, "problem": problem}
 
 
-def _as_zip(job: Job, files: Sequence[File], results: Sequence[Made | ProblemFields]) -> bytes:
+def _as_zip(job: Job, files: Sequence[File], results: Sequence[Result]) -> bytes:
     names = archives.names([file.name for file in files], job.suffix)
     members = [
         (name + end, content)
@@ -112,7 +123,18 @@ def _as_zip(job: Job, files: Sequence[File], results: Sequence[Made | ProblemFie
         if isinstance(result, Made)
         for end, content in result.files or (("", result.image),)
     ]
-    failed = [_entry(file, result) for file, result in zip(files, results, strict=True) if not isinstance(result, Made)]
+    failed = [
+        _entry(job, file, result) for file, result in zip(files, results, strict=True) if not isinstance(result, Made)
+    ]
     if failed:
         members.append((answers.PROBLEMS_IN_ZIP, to_json(failed, indent=2)))
     return archives.pack(members)
+
+
+def _as_tiff(files: Sequence[File], results: Sequence[Result]) -> bytes:
+    pages = []
+    for number, (file, result) in enumerate(zip(files, results, strict=True), 1):
+        if not isinstance(result, Made):
+            raise type(result)(f"{file.name or f'Picture {number}'}: {result} (A zip and JSON have the others.)")
+        pages.append(result.image)
+    return tiff.join(pages)

@@ -15,10 +15,12 @@ from starlette.requests import ClientDisconnect
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, BrokenBody, TooLarge, UnsupportedKind
 from denoise.inference.gate import Admission
+from denoise.pictures import tiff
 from denoise.settings import Settings
 from denoise.web import archives, encodings, forms
 from denoise.web.archives import File
 from denoise.web.parameters import merge, sentences
+from denoise.web.sheets import spread
 from denoise.web.shortcut import header
 from denoise.web.state import SMALL_BODY, ThreadTurns
 
@@ -59,12 +61,14 @@ class Sent(NamedTuple):
     """What a request's body holds.
 
     Attributes:
-        files: the pictures.
+        files: the pictures, each page by itself.
+        pages: how many of them there are, where they are those of one file; else 1.
         several: whether they are answered together: a zip is, also with one file in it.
         size: bytes that came.
     """
 
     files: Sequence[File]
+    pages: int
     several: bool
     size: int
     parameters: Parameters
@@ -94,14 +98,21 @@ async def read(
             "(With curl and --data-binary, add -H 'Content-Type: image/png'.)"
         )
     held.shrink(min(held.amount, sum(len(content) for _, content in contents)))
-    files = [File(name, len(content), len(content), partial(bytes, content)) for name, content in contents]
-    several = len(files) > 1
-    if not several and archives.is_archive(contents[0][1]):
+    files = [archives.in_memory(name, content) for name, content in contents]
+    zipped = len(files) == 1 and archives.is_archive(contents[0][1])
+    if zipped:
         most = settings.max_files, settings.max_unpacked_bytes
-        files, several = await run_in_threadpool(archives.files, contents[0][1], *most), True
+        files = await run_in_threadpool(archives.files, contents[0][1], *most)
     if came < len(body):  # A file counts as what it took of the request.
         files = [file._replace(sent=max(1, file.sent * came // len(body))) for file in files]
-    return Sent(files, several, came, parameters)
+    sheets = files
+    if parameters.page or any(tiff.is_tiff(file.start()) for file in files):
+        sheets = await turns.run(spread, files, parameters.page, settings.max_files)
+        if zipped:  # Those of several pages are in memory now.
+            held.grow(held.amount + sum({file.name: file.size for file in files if file not in sheets}.values()))
+    return Sent(
+        sheets, len(sheets) if len(files) == 1 and not zipped else 1, zipped or len(sheets) > 1, came, parameters
+    )
 
 
 async def unpacked(request: Request, limit: int, held: Admission, turns: ThreadTurns) -> tuple[bytes, int]:

@@ -20,12 +20,19 @@ HEADERS: dict[str, Declaration] = {
         "schema": {"type": "boolean"},
         "example": False,
     },
+    "X-Uncertainty": {
+        "description": "Of one picture: 0 (sure) … 1, which ranks answers by their error.",
+        "schema": {"type": "number", "minimum": 0, "maximum": 1},
+        "example": 0.0123,
+    },
     "X-Failed-Items": {
         "description": "Of several pictures: how many failed.",
         "schema": {"type": "integer", "minimum": 0},
         "example": 0,
     },
-    "Content-Disposition": _text("Of a zip: the name for its file.", 'attachment; filename="pictures.zip"'),
+    "Content-Disposition": _text(
+        "Of a zip, or a TIFF of several pages: the name for its file.", 'attachment; filename="pictures.zip"'
+    ),
     "Vary": _text("The headers of the request that the answer depends on.", "Accept"),
     "Inference-Header-Content-Length": {
         "description": "Of binary tensors: how many bytes of JSON stand before them.",
@@ -45,6 +52,7 @@ OF_PICTURES = (
     "X-Execution-Provider",
     "X-Precision",
     "X-Input-Inverted",
+    "X-Uncertainty",
     "X-Failed-Items",
     "Content-Disposition",
     "Vary",

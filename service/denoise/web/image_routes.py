@@ -31,9 +31,10 @@ async def denoise(request: Request, parameters: Annotated[Parameters, Query()]) 
     digits, and the clean digit is put back at its place. The answer has the width, the height and the polarity of what
     was sent.
 
-    Send one picture as the body, in a form or in JSON, or several in a form or a zip. `Accept` chooses between PNG,
-    WebP and JSON, which also has the hidden code and how sure the model is. Several pictures come back in a zip; those
-    that are bad are told in its `problems.json`, and counted in `X-Failed-Items`.
+    Send one picture as the body, in a form or in JSON, or several in a form, a zip or a TIFF of several pages.
+    `Accept`, or `format`, chooses between PNG, JPEG, WebP, TIFF and JSON, which also has the hidden code and how sure
+    the model is. Several pictures come back in a zip; those that are bad are told in its `problems.json`, and counted
+    in `X-Failed-Items`. Or they are the pages of a TIFF.
     """
     return await _answer(request, parameters, partial(_model, task="denoise"))
 
@@ -73,9 +74,11 @@ async def _answer(
         sent = await bodies.read(request, parameters, settings, held, service.thread_turns(request))
         model = choose(service, sent.parameters.model)
         with service.pictures.admit(len(sent.files)):
-            media_type = answers.accepted(request, kind.OF_SEVERAL if sent.several else kind.OF_ONE)
-            job = kind(request, service, model, sent.parameters, media_type, service.deadline(), sent.several)
-            return await (batch.answer(job, sent.files, sent.size) if sent.several else _answer_one(job, sent.files[0]))
+            choices = kind.OF_PAGES if sent.pages > 1 else kind.OF_SEVERAL if sent.several else kind.OF_ONE
+            media_type = answers.media_type(request, sent.parameters.format, choices, sent.pages)
+            several = sent.several or (media_type == ZIP and kind is Job)  # A zip of one is a zip like any other.
+            job = kind(request, service, model, sent.parameters, media_type, service.deadline(), several)
+            return await (batch.answer(job, sent.files, sent.size) if several else _answer_one(job, sent.files[0]))
 
 
 async def _answer_one(job: Job, file: File) -> Response:
@@ -86,6 +89,7 @@ async def _answer_one(job: Job, file: File) -> Response:
             made = await while_connected(job.request, job.run_large(file, pixels))
     headers = answers.headers(job.model, made.stages.header())
     headers["X-Input-Inverted"] = "true" if made.inverted else "false"
+    headers["X-Uncertainty"] = f"{made.uncertainty:.4f}"
     if job.media_type == ZIP:
         headers["Content-Disposition"] = batch.AS_FILE
     content = made.image if made.answer is None else to_json(made.answer.fields())

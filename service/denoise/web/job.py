@@ -29,6 +29,7 @@ class Made(NamedTuple):
 
     image: bytes
     inverted: bool
+    uncertainty: float
     answer: Answer | Page | None
     stages: Stages
     files: Sequence[tuple[str, bytes]] = ()
@@ -38,7 +39,8 @@ class Made(NamedTuple):
 class Job:
     """What is to be done with each picture of a request, until `deadline` by the event loop's clock.
 
-    OF_ONE and OF_SEVERAL are the kinds that an answer to one picture, or to several, can be had in.
+    OF_ONE, OF_SEVERAL and OF_PAGES are the kinds that an answer can be had in: to one picture, to several, and to all
+    pages of one file.
     """
 
     request: Request
@@ -50,6 +52,7 @@ class Job:
     among_others: bool
     OF_ONE: ClassVar[Sequence[str]] = answers.OF_ONE
     OF_SEVERAL: ClassVar[Sequence[str]] = answers.OF_SEVERAL
+    OF_PAGES: ClassVar[Sequence[str]] = answers.OF_PAGES
 
     async def run_small(self, file: File) -> Made | None:
         """The answer by way of a batch, on the event loop; None when the file is not small."""
@@ -104,11 +107,12 @@ class Job:
         image = cleaned.encode(answers.KINDS.get(self.media_type, "png"))
         stages.end("encode")
         metrics.count_stages(self.model.name, stages.milliseconds.items())
-        described = self._describe(cleaned, image, stages) if self.media_type == JSON else None
-        return Made(image, cleaned.inverted, described, stages)
+        uncertainty = cleaned.uncertainty
+        described = self._describe(cleaned, image, uncertainty, stages) if self.media_type == JSON else None
+        return Made(image, cleaned.inverted, uncertainty, described, stages)
 
-    def _describe(self, cleaned: Cleaned, image: bytes, stages: Stages) -> Answer:
-        height, width = cleaned.shown.shape
+    def _describe(self, cleaned: Cleaned, image: bytes, uncertainty: float, stages: Stages) -> Answer:
+        height, width = cleaned.shown.shape[:2]
         psnr = cleaned.psnr
         return Answer(
             model=self.model.name,
@@ -119,7 +123,7 @@ class Job:
             inverted=cleaned.inverted,
             image=base64.b64encode(image).decode(),
             code=None if cleaned.code is None else cleaned.code.tolist(),
-            uncertainty=cleaned.uncertainty,
+            uncertainty=uncertainty,
             psnr=Psnr(before=psnr[0], after=psnr[1]) if psnr else None,
             timing_ms={name: round(duration, 3) for name, duration in stages.milliseconds.items()},
         )

@@ -39,8 +39,8 @@ DETAILS = {
     "400": "The image is cut or damaged: image file is truncated.",
     "401": "A key is needed here: send the header `Authorization: Bearer <key>`.",
     "404": "There is no model named 'cnov'; there are: basic_ae, conv_dae, easy_dae, unet_dae.",
-    "406": "Accept: text/html leaves nothing; there are image/png, image/webp, application/json, "
-    "application/octet-stream.",
+    "406": "Accept: text/html leaves nothing; there are image/png, image/webp, image/tiff, image/jpeg, "
+    "application/json, application/octet-stream, application/zip.",
     "408": "The body did not come within 30 s.",
     "413": "The body has 9000000 bytes; at most 8,388,608 bytes are taken.",
     "415": "The 10 bytes are no image of a known kind; PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF, PGM and PPM are.",
@@ -90,7 +90,7 @@ IMAGE_ROUTE: dict[str, Any] = {
     "responses": {
         200: {
             # Some generators take the last kinds for the only ones: bytes stand before JSON, which a picture is not.
-            "content": {"image/png": _BINARY, "image/webp": _BINARY, ZIP: _BINARY, BYTES: _BINARY},
+            "content": dict.fromkeys(("image/png", "image/webp", "image/tiff", "image/jpeg", ZIP, BYTES), _BINARY),
             "model": Answer | Batch,
             "description": "The picture; of several, a zip of them.",
         },
@@ -133,7 +133,7 @@ DIGITS_ROUTE: dict[str, Any] = IMAGE_ROUTE | {
     "openapi_extra": copy.deepcopy(IMAGE_ROUTE["openapi_extra"]),
 }
 # What can be asked of /digits; the other parameters are about a picture that comes back.
-PARAMETERS_OF_DIGITS = {"model", "invert", "noise", "seed", "page"}
+PARAMETERS_OF_DIGITS = {"model", "invert", "noise", "seed", "page", "format"}
 METRICS_ROUTE: dict[str, Any] = {
     "response_class": Response,
     "responses": {

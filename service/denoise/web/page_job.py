@@ -10,6 +10,7 @@ from denoise.cleaning import Prepared
 from denoise.metrics import Stages
 from denoise.pictures import Pixels, digit_files
 from denoise.pictures.digits import Found
+from denoise.pictures.uncertainty import uncertainty
 from denoise.web import answers, archives
 from denoise.web.answers import NPY, Digit, Page
 from denoise.web.bodies import JSON
@@ -20,8 +21,9 @@ from denoise.web.job import Job, Made
 class PageJob(Job):
     """As a Job, but what comes back of a page is its digits."""
 
-    OF_ONE: ClassVar[Sequence[str]] = answers.OF_PAGE
-    OF_SEVERAL: ClassVar[Sequence[str]] = answers.OF_PAGES
+    OF_ONE: ClassVar[Sequence[str]] = answers.DIGITS_OF_ONE
+    OF_SEVERAL: ClassVar[Sequence[str]] = answers.DIGITS_OF_SEVERAL
+    OF_PAGES: ClassVar[Sequence[str]] = answers.DIGITS_OF_SEVERAL
 
     @property
     def suffix(self) -> str:
@@ -42,10 +44,10 @@ class PageJob(Job):
             content = archives.pack(digit_files.as_pictures(found))
         stages.end("encode")
         metrics.count_stages(self.model.name, stages.milliseconds.items())
-        return Made(content, prepared.frame.inverted, described, stages, files)
+        return Made(content, prepared.frame.inverted, uncertainty(prepared.seen, answer), described, stages, files)
 
     def _describe_page(self, prepared: Prepared, digits: list[Digit], stages: Stages) -> Page:
-        height, width = prepared.sent.shape
+        height, width = prepared.picture.grey.shape
         return Page(
             model=self.model.name,
             provider=self.model.provider,
