@@ -37,14 +37,15 @@ def examples(language: str) -> list[str]:
     return list(dict.fromkeys(code for _, fence, code in FENCES if fence == language))
 
 
-def run(folder: Path, server: httpx2.Client, *command: str) -> bytes:
+def run(folder: Path, server: httpx2.Client, *command: str, package: str = str(ROOT / "service")) -> bytes:
     """What an example prints. It runs in a folder with the tests' pictures and finds the server at the ADDRESS."""
-    (folder / "tests").symlink_to(ROOT / "tests")
+    if not (folder / "tests").exists():
+        (folder / "tests").symlink_to(ROOT / "tests")
     here = [
         part.replace(ADDRESS, str(server.base_url)).replace(ADDRESS[7:], server.base_url.netloc.decode())
         for part in command
     ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "service")}
+    environment = os.environ | {"PYTHONPATH": package}
     return subprocess.run(here, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE).stdout
 
 
@@ -82,7 +83,6 @@ def test_the_shell_examples_work(server: httpx2.Client, tmp_path: Path, example:
 
 @pytest.mark.parametrize("example", examples("python"))
 def test_the_python_examples_work(server: httpx2.Client, tmp_path: Path, example: str) -> None:
-    assert ADDRESS[7:] in example
     run(tmp_path, server, sys.executable, "-c", example)
 
 

@@ -148,13 +148,13 @@ class Cleaned:
 
 
 def prepare(
-    picture: bytes | Pixels,
+    picture: bytes | Pixels | Picture,
     size: tuple[int, int] | None,
     parameters: Parameters,
     max_pixels: int,
     sent_bytes: int | None = None,
 ) -> Prepared:
-    """Decodes a file, or takes pixels `[height, width]`, and makes of them what a model of `size` takes.
+    """Decodes a file, or takes a picture or its pixels `[height, width]`, and makes of it what a model of `size` takes.
 
     `sent_bytes` is how many bytes came for the file, where it came packed.
 
@@ -165,7 +165,7 @@ def prepare(
     if isinstance(picture, bytes):
         shown = images.read(picture, max_pixels, sent_bytes, in_colour=parameters.color == "keep")
     else:
-        shown = Picture(picture)
+        shown = picture if isinstance(picture, Picture) else Picture(picture)
     noisy = noise.gaussian(shown.grey, parameters.noise, parameters.seed) if parameters.noise else shown.grey
     prepared = Prepared(shown, noisy, *framing.fit(noisy, size, framing.INVERTED[parameters.invert]))
     if size is None and isinstance(picture, bytes):
@@ -218,7 +218,7 @@ def _colour(prepared: Prepared, answer: Pixels, parameters: Parameters) -> Colou
     return colour.keep(colours, framing.restore(answer, frame, native), frame.inverted, parameters.strength)
 
 
-def clean(picture: bytes | Pixels, model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaned:
+def clean(picture: bytes | Pixels | Picture, model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaned:
     """The whole line for one picture by itself. Raises as `prepare` does."""
     prepared = prepare(picture, model.size, parameters, max_pixels)
     return finish(prepared, *run(model, prepared), parameters)

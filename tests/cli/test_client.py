@@ -8,7 +8,7 @@ import pytest
 
 from denoise.cleaning import Parameters
 from denoise.cli import client
-from denoise.cli.client import Client, Unanswered
+from denoise.cli.client import HttpClient, Unanswered
 from denoise.errors import BadParameter
 from denoise.pictures import images
 from tests.cli.conftest import Answer, Fake
@@ -23,12 +23,12 @@ CARD |= {"inputs": [{"name": "image", "shape": ["batch", 28, 28, 1]}]}
 
 def clean(fake: Fake, *answers: Answer) -> bytes:
     fake.answers = list(answers)
-    return Client(fake.url).clean(CLEAN_7.read_bytes(), "png", "denoise", Parameters(model="m"))
+    return HttpClient(fake.url).clean(CLEAN_7.read_bytes(), "png", "denoise", Parameters(model="m"))
 
 
 def run(fake: Fake, answer: Answer) -> Any:
     fake.answers = [answer]
-    return Client(fake.url).run("m", np.zeros((2, 28, 28, 1), np.float32)).pixels
+    return HttpClient(fake.url).run("m", np.zeros((2, 28, 28, 1), np.float32)).pixels
 
 
 def test_a_picture_is_asked_for_with_its_parameters(fake: Fake) -> None:
@@ -106,12 +106,12 @@ def test_a_busy_service_is_asked_again_and_given_up(fake: Fake) -> None:
 def test_odd_models_are_an_error(fake: Fake, content: bytes) -> None:
     fake.answers = [(200, {}, content)]
     with pytest.raises(Unanswered, match="it lists no models"):
-        Client(fake.url).models()
+        HttpClient(fake.url).models()
 
 
 def test_a_service_tells_its_version(fake: Fake) -> None:
     fake.answers = [(200, {}, b'{"versions": {"denoise": "7.1", "python": "3"}, "device": "cpu"}')]
-    assert Client(fake.url).version() == "7.1"
+    assert HttpClient(fake.url).version() == "7.1"
     assert fake.asked == ["/info"]
 
 
@@ -134,7 +134,7 @@ def test_a_service_tells_its_version(fake: Fake) -> None:
 )
 def test_a_service_that_tells_no_version_has_an_unknown_one(fake: Fake, status: int, content: bytes) -> None:
     fake.answers = [(status, {}, content)]
-    assert Client(fake.url).version() == client.UNKNOWN_VERSION
+    assert HttpClient(fake.url).version() == client.UNKNOWN_VERSION
 
 
 def test_a_service_at_fault_is_asked_for_no_more(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,13 +146,13 @@ def test_a_service_at_fault_is_asked_for_no_more(fake: Fake, monkeypatch: pytest
     ):
         fake.answers = [answer]
         with pytest.raises(Unanswered, match=words):
-            Client(fake.url).version()
+            HttpClient(fake.url).version()
 
 
 def test_a_card_tells_the_size_of_pictures(fake: Fake) -> None:
     odd = CARD | {"inputs": []}
     fake.answers = [(200, {}, json.dumps({"models": [CARD, odd]}).encode())]
-    assert [card.size for card in Client(fake.url).models()] == [(28, 28), None]
+    assert [card.size for card in HttpClient(fake.url).models()] == [(28, 28), None]
 
 
 def test_a_tensor_is_taken_whole_and_within_its_range(fake: Fake) -> None:
@@ -175,7 +175,7 @@ def test_a_tensor_is_taken_whole_and_within_its_range(fake: Fake) -> None:
 
 def test_a_connection_that_was_closed_meanwhile_is_opened_again(fake: Fake) -> None:
     fake.answers = [(200, PNG | {"Connection": "close"}, PICTURE)]
-    service = Client(fake.url)
+    service = HttpClient(fake.url)
     for _ in range(3):
         assert service.clean(b"", "png", "denoise", Parameters()) == PICTURE
 
@@ -183,12 +183,12 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_again(fake: Fake) -> N
 @pytest.mark.parametrize("key", ["line\nbreak", "schlüssel", "\x00"])
 def test_a_key_that_no_header_can_carry_is_told(key: str) -> None:
     with pytest.raises(BadParameter, match="The key cannot be sent"):
-        Client("http://127.0.0.1:9", key)
+        HttpClient("http://127.0.0.1:9", key)
 
 
 def test_what_is_wrong_with_the_connection_is_told_in_words(fake: Fake) -> None:
     with pytest.raises(Unanswered, match=r"No service answers at http://127.0.0.1:9: Connection refused\."):
-        Client("127.0.0.1:9").models()
+        HttpClient("127.0.0.1:9").models()
     fake.server.RequestHandlerClass.do_GET = lambda handler: handler.wfile.write(b"SSH-2.0\r\n")  # type: ignore[attr-defined]
     with pytest.raises(Unanswered, match="No service answers at"):
-        Client(fake.url).models()
+        HttpClient(fake.url).models()

@@ -20,6 +20,7 @@ from PIL import Image
 from denoise import __version__
 from denoise.pictures import images
 from denoise.settings import MAX_PIXELS
+from tests import test_docs
 from tests.conftest import CLEAN_7, MNIST, NOISY_7, ROOT, Pixels, Server, tiny_model
 
 PAGE = ROOT / "tests" / "digits" / "noisy_page.png"
@@ -301,10 +302,16 @@ def test_the_wheel_holds_the_package_and_its_models_alone(wheel: Path) -> None:
     assert f"Name: denoise-service\nVersion: {__version__}\n" in metadata
 
 
-def test_it_installs_and_runs_anywhere(wheel: Path, tmp_path: Path) -> None:
-    installed = tmp_path / "installed"
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the wheel alone is installed."""
+    folder = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", installed, wheel], check=True)
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", folder, wheel], check=True)
+    return folder
+
+
+def test_it_installs_and_runs_anywhere(installed: Path, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(installed)}
 
     def out(*command: str | Path) -> str:
@@ -318,6 +325,14 @@ def test_it_installs_and_runs_anywhere(wheel: Path, tmp_path: Path) -> None:
     out(installed / "bin" / "denoise", NOISY_7, "-o", "clean.png")
     assert images.decode((tmp_path / "clean.png").read_bytes(), 784).shape == (28, 28)
     assert (installed / "denoise" / "web" / "static" / "swagger-ui").is_dir()
+
+
+@pytest.mark.parametrize("example", [code for page, _, code in test_docs.FENCES if page == "docs/python.md"])
+def test_the_examples_for_python_run_from_the_wheel(
+    installed: Path, tmp_path: Path, server: httpx2.Client, example: str
+) -> None:
+    where = f"import denoise; assert denoise.__file__.startswith({str(installed)!r}), denoise.__file__\n"
+    test_docs.run(tmp_path, server, sys.executable, "-c", where + example, package=str(installed))
 
 
 def test_a_packed_answer_is_packed(tmp_path: Path, tiny_models: Path) -> None:

@@ -7,7 +7,7 @@ from denoise.bulk import arrays
 from denoise.bulk.processes import PROCESSES_ON_A_GPU, Cleaner, Engine, cleaner
 from denoise.bulk.provenance import Maker
 from denoise.cleaning import Parameters
-from denoise.cli.client import Client
+from denoise.cli.client import HttpClient
 from denoise.errors import UnknownModel
 from denoise.inference import denoiser
 from denoise.inference.tiling import Model
@@ -56,7 +56,7 @@ def local(settings: Settings, parameters: Parameters, jobs: int | None) -> Backe
 
 def remote(url: str, key: str | None, parameters: Parameters, jobs: int | None) -> Backend:
     """A running service. Raises BadParameter, UnknownModel, Unanswered."""
-    service = Client(url, key)
+    service = HttpClient(url, key)
     cards = {card.name: card for card in service.models()}
     best = (card.name for card in cards.values() if card.default and card.task == "denoise")
     name = parameters.model or next(best, next(iter(cards), ""))

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import numpy as np
 import urllib3
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Base64Bytes, BaseModel, Field, NonNegativeInt, ValidationError
 from urllib3.exceptions import HTTPError
 
 from denoise import __version__
@@ -19,8 +19,10 @@ from denoise.bulk.files import PICTURE_BYTES
 from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, RequestError
 from denoise.inference.denoiser import Restored
-from denoise.pictures import Pixels, png
+from denoise.pictures import Pixels, images, mnist, png
+from denoise.pictures.digits import MOST_DIGITS, Found
 from denoise.pictures.images import Kind
+from denoise.pictures.marks import Boxes
 
 TIMEOUT_SECONDS = 300.0  # A large picture takes a while.
 MOST_TRIES = 10  # A request that is refused for being one too many is made again.
@@ -86,6 +88,23 @@ class Info(BaseModel):
     versions: Versions
 
 
+class DigitCard(BaseModel):
+    """A digit of a page, as a service tells it."""
+
+    x: NonNegativeInt
+    y: NonNegativeInt
+    width: NonNegativeInt
+    height: NonNegativeInt
+    wide: bool
+    picture: Base64Bytes
+
+
+class PageCard(BaseModel):
+    """The digits of a page, as a service tells them."""
+
+    digits: list[DigitCard] = Field(max_length=MOST_DIGITS)
+
+
 class Reply(NamedTuple):
     """A whole answer of the service."""
 
@@ -100,7 +119,7 @@ class Reply(NamedTuple):
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
-class Client:
+class HttpClient:
     """A service at an address. Threads may share it; connections are kept."""
 
     def __init__(self, url: str, key: str | None = None) -> None:
@@ -143,6 +162,16 @@ class Client:
         if not _is_whole(answer.content, kind):
             raise Unanswered(f"{self.url} answers with {len(answer.content):,} bytes that are no {kind.upper()}.")
         return answer.content
+
+    def digits(self, content: bytes, parameters: Parameters) -> Found:
+        """The digits of a page, given as a picture's bytes. Raises RequestError."""
+        query = urlencode(parameters.model_dump(exclude_none=True))
+        headers = {"Content-Type": OCTETS, "Accept": "application/json"}
+        answer = self._ask("POST", f"/digits?{query}", content, headers, PICTURE_BYTES)
+        try:
+            return _as_found(PageCard.model_validate_json(answer.content).digits)
+        except (ValidationError, RequestError):
+            raise Unanswered(f"{self.url} answers, and not with the digits of a page.") from None
 
     def run(self, model: str, pixels: Pixels) -> Restored:
         """What a model makes of `[batch, height, width, 1]`, light ink on black, 0 … 1. Raises RequestError."""
@@ -212,6 +241,21 @@ def _checked(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or not named:
         raise BadParameter(f"'{url}' is no address of a service; http://127.0.0.1:8000 is one.")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _as_found(cards: list[DigitCard]) -> Found:
+    """Digits as they are found here. Raises RequestError, ValidationError."""
+    left, top, width, height = (
+        np.array([getattr(card, name) for card in cards], np.int64) for name in ("x", "y", "width", "height")
+    )
+    pictures = np.zeros((len(cards), mnist.SIDE, mnist.SIDE), np.uint8)
+    for picture, card in zip(pictures, cards, strict=True):
+        pixels = images.decode(card.picture, picture.size)
+        if pixels.shape != picture.shape:
+            raise Unanswered(f"A digit's picture has {pixels.shape[1]}×{pixels.shape[0]} pixels.")
+        picture[:] = np.rint(pixels * 255)
+    wide = np.array([card.wide for card in cards], bool)
+    return Found(Boxes(top, left, top + height, left + width), wide, pictures)
 
 
 def _is_whole(content: bytes, kind: Kind) -> bool:

@@ -11,7 +11,7 @@ from denoise.bulk.plan import make_plan
 from denoise.bulk.provenance import sort_out
 from denoise.cleaning import Parameters
 from denoise.cli import backend, options, runs, streams
-from denoise.cli.client import Client
+from denoise.cli.client import HttpClient
 from denoise.cli.options import read_settings
 from denoise.cli.report import SOME_FAILED, WRONG_USAGE, Tally, end, errors_told, printable, say
 from denoise.errors import SetupError
@@ -201,7 +201,7 @@ def _rows_there(url: str, key: str | None) -> list[tuple[str, ...]]:
     """A service's models. Raises RequestError."""
     return [
         _row(card.name, card.default and card.task == "denoise", card.task, card.size, card.scores, card.title)
-        for card in Client(url, key).models()
+        for card in HttpClient(url, key).models()
     ]
 
 

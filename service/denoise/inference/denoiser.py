@@ -170,23 +170,28 @@ def default(denoisers: Mapping[str, Denoiser], task: Task, named: str | None = N
     return named or max(names, key=lambda name: denoisers[name].scores.get("psnr", -np.inf), default=None)
 
 
-def for_pages(denoisers: Mapping[str, Denoiser], named: str | None, usual: str | None) -> Denoiser:
-    """The model that the digits of a page are found with: `named`, else `usual`, else the best.
+def named(denoisers: Mapping[str, Denoiser], name: str) -> Denoiser:
+    """The model of that name. Raises UnknownModel."""
+    if name not in denoisers:
+        raise UnknownModel(f"There is no model named '{name[:100]}'; there are: {', '.join(denoisers)}.")
+    return denoisers[name]
+
+
+def for_pages(denoisers: Mapping[str, Denoiser], wanted: str | None, usual: str | None) -> Denoiser:
+    """The model that the digits of a page are found with: `wanted`, else `usual`, else the best.
 
     Raises:
         UnknownModel: there is none of that name, or none that takes any size.
         BadParameter: the one of that name takes pictures of one size, or does not denoise.
     """
     fitting = {name: model for name, model in denoisers.items() if model.task == "denoise" and model.size is None}
-    if named in fitting:
-        return fitting[named]
-    if named in denoisers:
+    if wanted is not None and named(denoisers, wanted).name not in fitting:
         raise BadParameter(
-            f"The model '{named}' does not denoise pages of any size, on which digits are found; for that there are: "
+            f"The model '{wanted}' does not denoise pages of any size, on which digits are found; for that there are: "
             f"{', '.join(fitting) or 'none'}."
         )
-    if named is not None:
-        raise UnknownModel(f"There is no model named '{named[:100]}'; there are: {', '.join(denoisers)}.")
+    if wanted is not None:
+        return fitting[wanted]
     name = usual if usual in fitting else default(fitting, "denoise")
     if name is None:
         raise UnknownModel("There is no model here that denoises pages of any size, on which digits could be found.")
