@@ -27,6 +27,7 @@ SCORES = {
     "noisy_psnr": ("PSNR of the noisy input itself, dB", ".2f"),
     "noisy_ssim": ("SSIM of the noisy input itself", ".4f"),
 }
+METRICS = ("psnr", "ssim", "loss")
 # The uncertainty is measured on so many digits per kind and level of noise.
 RANKED_DIGITS = 500
 USES = {
@@ -196,10 +197,37 @@ def _started(recipe: Recipe, metadata: dict[str, str]) -> list[str]:
     ]
 
 
+def _front_matter(name: str, scores: dict[str, float], count: int) -> list[str]:
+    """What Hugging Face reads of a card: https://huggingface.co/docs/hub/model-cards#model-card-metadata."""
+    return [
+        "---",
+        "license: mit",
+        "library_name: onnx",
+        "pipeline_tag: image-to-image",
+        "tags: [denoising, handwriting, mnist, onnx]",
+        "datasets: [ylecun/mnist]",
+        f"metrics: [{', '.join(METRICS)}]",
+        "model-index:",
+        f"  - name: {name}",
+        "    results:",
+        "      - task: {type: image-to-image}",
+        f"        dataset: {{type: ylecun/mnist, name: MNIST, split: test, args: {{pictures: {count}}}}}",
+        "        metrics:",
+        *(
+            f'          - {{type: {key}, value: {scores[key]:{SCORES[key][1]}}, name: "{SCORES[key][0]}"}}'
+            for key in METRICS
+            if key in scores
+        ),
+        "---",
+        "",
+    ]
+
+
 def _text(recipe: Recipe, metadata: dict[str, str], pictures: list[str], count: int) -> str:
     scores = json.loads(metadata["scores"])
     about = "blind" if recipe.noise is None else recipe.task
     lines = [
+        *_front_matter(recipe.name, scores, count),
         f"# {recipe.name}",
         "",
         f"{metadata['title']}. {USES[about]}",

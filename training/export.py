@@ -19,7 +19,7 @@ import onnxruntime
 import tensorflow as tf
 import tf2onnx
 
-from training import noise
+from training import naming, noise
 from training.mnist import Pixels
 from training.recipes import Recipe
 
@@ -61,6 +61,9 @@ def export(
         ExportError: ONNX's checker, its reference evaluator or onnxruntime disagrees with Keras.
     """
     model = convert(network)
+    today = datetime.now(UTC).date()
+    naming.rename(model)
+    naming.describe(model, recipe.name, recipe.title, recipe.task, today)
     expected = answers(network, digits)
     probe = slice(0, PROBE_DIGITS)
     onnx.helper.set_model_props(
@@ -71,7 +74,7 @@ def export(
             "training_data": _data(recipe, trained_on),
             "noise": _noise(recipe),
             "scores": json.dumps({name: round(value, 4) for name, value in scores.items()}),
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": today.isoformat(),
             "parameters": str(network.count_params()),
             "probe_shape": json.dumps(digits[probe].shape),
             "probe_input": base64.b64encode(digits[probe].astype("<f4").tobytes()).decode(),
