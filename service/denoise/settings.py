@@ -24,7 +24,7 @@ Device = Literal["auto", "cuda", "cpu"]
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,]+")
 Precision = Literal["float32", "bfloat16"]
 AllowedPrecision = Literal["auto", "float32"]
-MAX_PIXELS = 16_000_000
+MAX_PIXELS = 50_000_000
 # pip lays the models beside this file; in a clone they lie at the top.
 INSTALLED = Path(__file__).resolve().parent / "models"
 
@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     threads: PositiveInt | None = Field(
         None, description="threads of a process that work on one large picture; unset: as many as CPUs"
     )
-    max_body_bytes: PositiveInt = Field(8 * 1024 * 1024, description="largest request body, in bytes")
+    max_body_bytes: PositiveInt = Field(32 * 1024 * 1024, description="largest request body, in bytes")
     max_pixels: PositiveInt = Field(MAX_PIXELS, description="largest picture, in pixels (width times height)")
     max_files: PositiveInt = Field(64, description="pictures in one request: files of a form, or of a zip")
     max_unpacked_bytes: PositiveInt = Field(

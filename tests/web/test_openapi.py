@@ -99,7 +99,7 @@ def test_the_requests_in_the_examples_are_answered(server: httpx2.Client, schema
     [
         ("404", {"content": NOISY_7.read_bytes(), "params": {"model": "cnov"}}),
         ("406", {"content": NOISY_7.read_bytes(), "headers": {"Accept": "text/html"}}),
-        ("413", {"content": bytes(9_000_000)}),
+        ("413", {"content": bytes(40_000_000)}),
         ("415", {"content": b"no picture"}),
         ("422", {"content": NOISY_7.read_bytes(), "params": {"noise": "2"}}),
         ("400", {"content": NOISY_7.read_bytes()[:200]}),

@@ -214,9 +214,9 @@ def test_an_error_is_told_in_the_services_own_words(page: Page, server: httpx2.C
 
 def test_a_file_over_the_limit_is_not_sent(page: Page, tmp_path: Path) -> None:
     large = tmp_path / "large.pgm"
-    large.write_bytes(b"P5 3000 3000 255\n" + bytes(9_000_000))
+    large.write_bytes(b"P5 8000 5000 255\n" + bytes(40_000_000))
     upload(page, large)
-    expect(page.get_by_role("alert")).to_have_text("large.pgm has 9 MB; the service takes up to 8.4 MB.")
+    expect(page.get_by_role("alert")).to_have_text("large.pgm has 40 MB; the service takes up to 33.6 MB.")
 
 
 def test_the_keyboard_is_enough(page: Page) -> None:

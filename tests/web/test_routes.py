@@ -416,8 +416,8 @@ def test_info_tells_what_runs(real: TestClient) -> None:
     info = real.get("/info").json()
     assert info["device"] == "auto"
     assert info["providers"]["conv_dae"] == "CPUExecutionProvider"
-    assert info["limits"]["max_body_bytes"] == 8 * 1024 * 1024
-    assert info["limits"]["max_pixels"] == 16_000_000
+    assert info["limits"]["max_body_bytes"] == 32 * 1024 * 1024
+    assert info["limits"]["max_pixels"] == 50_000_000
     assert info["limits"]["queue"] == 1024
     assert info["precisions"]["conv_dae"] == info["precision"] == "float32"
     assert "DENOISE_PRECISION=float32" in info["ruled_out"]["conv_dae"]["OpenVINO in bfloat16"]

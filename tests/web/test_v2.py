@@ -220,7 +220,7 @@ NAN = np.full(784, np.nan, "<f4").tobytes()
         (b"no gzip", {"Content-Encoding": "gzip"}, 400),
         (zlib.compress(bytes(50_000_000)), {"Content-Encoding": "deflate"}, 413),
         (b"{}", {"Content-Encoding": "br"}, 415),
-        (bytes(9_000_000), {}, 413),
+        (bytes(40_000_000), {}, 413),
     ],
 )
 def test_every_broken_body_has_its_status(

@@ -16,6 +16,8 @@ SMALL_FILE = 10_000
 PIXELS_PER_FURTHER_BYTE = 1_000
 # To decode, frame and encode so many pixels costs as much as to run a model on one.
 BLANK_PIXELS_PER_PIXEL = 25
+# A blank page of A4 at 600 dpi is the largest that a small file may declare.
+MOST_DECLARED_OF_SMALL_FILE = 35_000_000
 # So many scans of a progressive JPEG cost as much as everything else about a blank picture.
 SCANS_PER_PASS = 40
 
@@ -28,7 +30,10 @@ def most_pixels(size: int) -> int:
 
 def most_declared(size: int, scans: int = 1) -> int:
     """How many pixels a file of `size` bytes may declare, when decoding goes over them `scans` times."""
-    return int(BLANK_PIXELS_PER_PIXEL * most_pixels(size) / (1 + scans / SCANS_PER_PASS))
+    most = BLANK_PIXELS_PER_PIXEL * most_pixels(size)
+    if size <= SMALL_FILE:
+        most = min(most, MOST_DECLARED_OF_SMALL_FILE)
+    return int(most / (1 + scans / SCANS_PER_PASS))
 
 
 def check_declared(size: int, width: int, height: int, scans: int = 1) -> None:

@@ -35,6 +35,7 @@ OPTIONS: dict[Kind, dict[str, Any]] = {
 LEAST_DPI, MOST_DPI = 1, 65_535
 NAMES: dict[Kind, str] = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF"}
 TEXT_SIZE_PX = 13
+PIXELS_PER_BAND = 1_000_000
 PLAIN_PNM, MOST_COMMENTS = (b"P1", b"P2", b"P3"), 1000
 EXIF_TAG_ORIENTATION = 0x0112
 # What makes a picture of each orientation upright; 1 is upright.
@@ -205,6 +206,9 @@ def encode(pixels: Pixels | Colours, kind: Kind, dpi: Dpi | None = None) -> byte
 
 def _eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
     """Grey as bytes. `np.clip` takes as long as four ufuncs, and the call of one longer than its work on a digit."""
+    if pixels.size > PIXELS_PER_BAND:  # A large picture is not held in memory once more as floats.
+        rows = max(1, PIXELS_PER_BAND // pixels.shape[1])
+        return np.concatenate([_eight_bits(pixels[start : start + rows]) for start in range(0, len(pixels), rows)])
     grey = np.maximum(pixels, np.float32(0))
     np.minimum(grey, np.float32(1), out=grey)
     np.multiply(grey, np.float32(255), out=grey)

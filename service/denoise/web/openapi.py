@@ -42,7 +42,7 @@ DETAILS = {
     "406": "Accept: text/html leaves nothing; there are image/png, image/webp, image/tiff, image/jpeg, "
     "application/json, application/octet-stream, application/zip.",
     "408": "The body did not come within 30 s.",
-    "413": "The body has 9000000 bytes; at most 8,388,608 bytes are taken.",
+    "413": "The body has 40000000 bytes; at most 33,554,432 bytes are taken.",
     "415": "The 10 bytes are no image of a known kind; PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF, PGM and PPM are.",
     "422": "noise=2: Input should be less than or equal to 1.",
     "429": "1,024 pictures are being worked on; the limit is 1,024.",
