@@ -9,9 +9,6 @@ ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS service
 # A port above 1024, a user without a name or a home, and nothing written anywhere but to /tmp.
-LABEL org.opencontainers.image.title="denoise" \
-      org.opencontainers.image.description="A web service that cleans noisy pictures of handwritten digits." \
-      org.opencontainers.image.licenses="MIT"
 ENV PYTHONPATH=/srv/service:/opt/packages \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -25,6 +22,15 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"DENOISE_PORT\"]}/readyz', timeout=2)"]
 ENTRYPOINT ["python", "-m", "denoise"]
+# REVISION is the commit that the image is made from; `make image` tells it.
+ARG BASE
+ARG REVISION=""
+LABEL org.opencontainers.image.title="denoise" \
+      org.opencontainers.image.description="A web service that cleans noisy pictures of handwritten digits." \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="0.2.0" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE}"
 
 FROM ${BASE} AS packages-gpu
 COPY requirements/cuda.txt .

@@ -45,7 +45,7 @@ format: $(DEV)  ## put the code in the project's format
 
 image:  ## build the CPU container image
 	@echo 'Building the image "denoise" for the CPU: some minutes at the first time ...'
-	@docker build --tag denoise .
+	@docker build --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) --tag denoise .
 
 # `make pins UPGRADE=` keeps the versions and adds only what pyproject.toml has new.
 UPGRADE ?= --upgrade
