@@ -4,8 +4,15 @@ A model of one size gets the picture's digit, framed as MNIST frames its digits:
 becomes 20 of 28 pixels, the centre of mass the middle. Inside, paper becomes 0 and ink 1. Outside the picture there is
 paper. Where the digit lies is seen on a thumbnail (paper, ink, polarity).
 
-A model that takes any size gets the whole picture, as it is but for its polarity, and shrunk where its strokes are much
-larger than those that the model has learnt from.
+A model that takes any size gets the whole picture, shrunk where its strokes are much larger than those that the model
+has learnt from. What it sees:
+
+- Up to SMALL_PICTURE pixels (64×64) the picture as it is but for its polarity: light ink on black, 0 … 1.
+- Of anything larger `clip(gain · (1 - light / paper), 0, 1)`, where `light` is the picture as dark ink on light paper.
+- `paper` is the local paper that `page` finds, without ink, with noise and texture averaged: so noise on paper is
+  clipped at 0 in half of its pixels, as on MNIST's black. It is 1, and nothing is divided, where paper is saturated.
+- `gain` is 1 over the ink's strength (1.33 where ink takes 0.75 of the light; 2.5 for 0.4), at most 3; it is 1 from a
+  strength of 0.9 on, and where no strokes are found. Noise grows by the same factor.
 """
 
 from typing import NamedTuple
@@ -13,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from denoise.errors import BadParameter
-from denoise.pictures import MULTIPLE, Pixels, Plane, ink, paper, polarity, strokes
+from denoise.pictures import MULTIPLE, SMALL_PICTURE, Pixels, Plane, ink, page, paper, polarity, strokes
 from denoise.pictures.ink import Mask
 from denoise.pictures.paper import LEAST_CONTRAST, Look
 from denoise.pictures.resampling import Span, inside, resample
@@ -70,8 +77,12 @@ def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> 
     if size not in (None, pixels.shape):
         return _fit_digit(pixels, size, inverted)
     if inverted is None:
-        inverted = polarity.has_dark_ink(pixels)
-    light = polarity.turn(pixels, inverted)
+        inverted = polarity.judge(pixels).dark
+    if size is None and pixels.size > SMALL_PICTURE:
+        on_white = polarity.turn(pixels, not inverted)
+        light = page.divide(on_white, page.look(on_white))
+    else:
+        light = polarity.turn(pixels, inverted)
     if size:
         return light, Frame((height, width), inverted, (0.0, height), (0.0, width))
     fitted, rows, columns = _fit_whole(light)

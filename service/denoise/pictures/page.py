@@ -1,0 +1,113 @@
+"""A whole page's paper, point by point, and the ink that is left when a page is divided by it; pure numpy.
+
+The paper is found on a thumbnail, where noise is averaged away: what is dark and narrower than a window is filled with
+its surroundings (a maximum, then a minimum, which leaves the edges of shadows and tables where they are), then comes a
+median, and at last the mean of what is paper there. The window is first an eighth of the page's shorter side, then only
+as wide as the strokes that were found, so that it follows folds and stains as well.
+
+Where many pixels are as light as pixels can be, the paper is that light too: their noise was clipped, or light paper
+was drawn. A white-noise digit, light on black, is such a page when it is turned, and stays as it is.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from denoise.pictures import Pixels, Plane, neighbourhood, strokes
+from denoise.pictures.resampling import resample
+from denoise.pictures.strokes import Strokes
+
+# Strokes are measured on about so many pixels, paper on a thumbnail of them.
+MEASURED_PIXELS = 1_000_000
+THUMBNAIL_PIXELS = 200_000
+# The first window is this share of the thumbnail's shorter side; the second is so many strokes and pixels wide.
+FIRST_WINDOW_SHARE = 1 / 8
+SECOND_WINDOW_STROKES, SECOND_WINDOW_PX = 4, 3
+LEAST_WINDOW_PX = 5
+# A pixel from here on is as light as can be; where this share of the pixels is, the paper is.
+SATURATED = 0.995
+SATURATED_SHARE = 0.2
+# What is at least as light as the paper less this share of the ink's strength is paper.
+PAPER_SHARE = 0.3
+# Ink is taken to be so strong before it is measured.
+FIRST_STRENGTH = 0.5
+# Nothing is divided by less.
+DARKEST_PAPER = 0.02
+# Ink that takes less than this share of the light is made stronger, by up to the factor.
+STRONG_INK = 0.9
+LARGEST_GAIN = 3.0
+PAPER_SHOWN = 0.05
+
+
+class Look(NamedTuple):
+    """What a page shows.
+
+    Attributes:
+        paper: a thumbnail of the page without its ink, 0 … 1.
+        gain: what the ink is multiplied by, 1 … LARGEST_GAIN.
+        strokes: as they are in the page's own pixels.
+    """
+
+    paper: Plane
+    gain: float
+    strokes: Strokes
+
+
+def look(light: Pixels) -> Look:
+    """Finds paper and strokes of a page `[height, width]`, 0 … 1, dark ink on light paper."""
+    block = _block(light.shape[0] * light.shape[1], MEASURED_PIXELS)
+    measured = neighbourhood.block_means(light, block, block)
+    shrink = _block(measured.size, THUMBNAIL_PIXELS)
+    thumbnail = neighbourhood.block_means(measured, shrink, shrink)
+    window = max(LEAST_WINDOW_PX, round(FIRST_WINDOW_SHARE * min(thumbnail.shape)))
+    white = neighbourhood.block_means((light[::block, ::block] >= SATURATED).astype(np.float32), shrink, shrink)
+    # Ink hides the paper, so what is no wider than two windows is as its surroundings.
+    often = (neighbourhood.mean(white, window) > SATURATED_SHARE).astype(np.float32)
+    saturated = neighbourhood.minimum(neighbourhood.maximum(often, 2 * window), 2 * window) > 0
+    paper = _paper(thumbnail, saturated, window, FIRST_STRENGTH)
+    found = strokes.measure(1 - measured / _spread(paper, measured.shape))
+    narrow = max(LEAST_WINDOW_PX, round(SECOND_WINDOW_STROKES * found.broad / shrink) + SECOND_WINDOW_PX)
+    if found.broad and narrow < window:
+        paper = _paper(thumbnail, saturated, narrow, found.strength)
+        again = strokes.measure(1 - measured / _spread(paper, measured.shape))
+        found = again if again.broad else found
+    gain = 1 / max(found.strength, 1 / LARGEST_GAIN) if 0 < found.strength < STRONG_INK else 1.0
+    return Look(paper, gain, found._replace(width=found.width * block, broad=found.broad * block))
+
+
+def divide(light: Pixels, seen: Look) -> Pixels:
+    """The page's ink, light on black, 0 … 1: what is darker than paper, as a share of the light, times the gain."""
+    if float(seen.paper.min()) == 1 and seen.gain == 1:
+        return 1 - light
+    ink: Pixels = (1 - light / _spread(seen.paper, light.shape)).astype(np.float32, copy=False)
+    ink *= np.float32(seen.gain)
+    return np.clip(ink, 0, 1, out=ink)
+
+
+def _block(pixels: int, most: int) -> int:
+    """The side of blocks of which about `most` make up so many pixels."""
+    return max(1, round(float(np.sqrt(pixels / most))))
+
+
+def _paper(thumbnail: Plane, saturated: NDArray[np.bool_], window: int, strength: float) -> Plane:
+    """The thumbnail without ink of `strength` that is narrower than the window, and white where it is `saturated`."""
+    smooth = neighbourhood.mean(thumbnail, 3)
+    closed = neighbourhood.median(neighbourhood.minimum(neighbourhood.maximum(smooth, window), window), window)
+    closed = np.maximum(closed, DARKEST_PAPER)
+    ratio = thumbnail / closed
+    shown = (ratio > 1 - PAPER_SHARE * strength).astype(np.float32)
+    share = neighbourhood.mean(shown, window)
+    level = neighbourhood.mean(ratio * shown, window) / np.maximum(share, PAPER_SHOWN)
+    levelled: Plane = np.where(share > PAPER_SHOWN, closed * level, closed)
+    levelled[saturated] = 1
+    return np.clip(neighbourhood.mean(levelled, max(3, window // 4)), DARKEST_PAPER, 1)
+
+
+def _spread(paper: Plane, shape: tuple[int, ...]) -> Plane:
+    """The paper as large as the page."""
+    height, width = shape
+    spread = (
+        resample(paper, (height, width), (0, paper.shape[0]), (0, paper.shape[1])) if paper.shape != shape else paper
+    )
+    return np.clip(spread, DARKEST_PAPER, 1)

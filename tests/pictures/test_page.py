@@ -1,0 +1,57 @@
+"""The paper of a page is found under any light, and dividing by it leaves the ink."""
+
+import numpy as np
+import pytest
+
+from denoise.pictures import page
+from tests.conftest import Pixels
+from tests.pictures.test_framing import noisy, psnr
+from tests.pictures.test_strokes import row_of_digits
+
+
+def sheet(digits: Pixels, scale: int = 2) -> Pixels:
+    """Ink, light on black: two rows of six digits with paper around them."""
+    rows = [row_of_digits(digits[first:], scale) for first in (0, 8, 16)]
+    return np.pad(np.concatenate(rows, axis=1), 14 * scale)
+
+
+def divided(light: Pixels) -> Pixels:
+    return page.divide(light, page.look(light))
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.5, 0.8])
+@pytest.mark.parametrize("scale", [1, 2, 5])
+def test_ink_is_left_under_slanting_light_and_hard_shadows(digits: Pixels, strength: float, scale: int) -> None:
+    ink = sheet(digits, scale)
+    light = np.linspace(0.4, 0.9, ink.shape[1], dtype=np.float32) * np.ones_like(ink)
+    light[:, : ink.shape[1] // 3] *= 0.5
+    shaded = light * (1 - strength * ink)
+    assert psnr(divided(shaded), ink) > 22
+    assert psnr(divided(shaded), ink) > psnr(1 - shaded, ink) + 10
+
+
+def test_a_clean_page_on_white_stays_as_it_is(digits: Pixels) -> None:
+    assert np.abs(divided(1 - sheet(digits)) - sheet(digits)).max() < 0.02
+
+
+def test_white_noise_that_was_clipped_stays_as_it_is(digits: Pixels) -> None:
+    picture = noisy(1 - sheet(digits, 3), 0.5)
+    assert np.abs(page.look(picture).paper - 1).max() < 1e-6
+
+
+def test_a_dark_table_becomes_clean_paper(digits: Pixels) -> None:
+    picture = noisy(0.8 * (1 - 0.7 * sheet(digits)), 0.01)
+    picture[:, :40] = 0.1
+    assert (divided(picture)[:, :36] < 0.1).all()
+
+
+def test_the_gain_makes_up_for_faint_ink_up_to_its_limit(digits: Pixels) -> None:
+    for strength, gain in ((0.95, 1), (0.5, 2), (0.2, page.LARGEST_GAIN)):
+        assert page.look(0.9 * (1 - strength * sheet(digits, 3))).gain == pytest.approx(gain, rel=0.15)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (3, 70), (1, 4_000_000)])
+def test_any_shape_has_paper(shape: tuple[int, int]) -> None:
+    ink = divided(np.full(shape, 0.6, np.float32))
+    assert ink.shape == shape
+    assert np.abs(ink).max() < 0.01
