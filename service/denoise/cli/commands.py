@@ -10,7 +10,7 @@ import typer
 from denoise.bulk.plan import make_plan
 from denoise.bulk.provenance import sort_out
 from denoise.cleaning import Parameters
-from denoise.cli import backend, options, runs, streams
+from denoise.cli import backend, options, pages, runs, streams
 from denoise.cli.client import HttpClient
 from denoise.cli.options import read_settings
 from denoise.cli.report import SOME_FAILED, WRONG_USAGE, Tally, end, errors_told, printable, say
@@ -62,6 +62,7 @@ def clean(
     noise: options.NoiseOption = 0.0,
     seed: options.SeedOption = None,
     kind: options.KindOption = None,
+    digits: options.DigitsOption = False,
     jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     device: options.DeviceOption = None,
@@ -80,6 +81,8 @@ def clean(
 
     denoise t10k-images-idx3-ubyte.gz -o clean.npy
 
+    denoise --digits page.jpg -o digits.npy
+
     Started again, a folder's work goes on where it was interrupted.
 
     Nothing that is there is overwritten without --overwrite.
@@ -94,7 +97,14 @@ def clean(
             return backend.remote(url, api_key, parameters, jobs)
         return backend.local(read_settings(models=models, device=device), parameters, jobs)
 
+    def start_reading() -> pages.Find:
+        if url:
+            return pages.there(url, api_key, parameters)
+        return pages.here(read_settings(models=models, device=device), parameters)
+
     with errors_told():
+        if digits:
+            raise typer.Exit(pages.read(inputs, output, start_reading, overwrite=overwrite))
         if streams.are_meant(inputs, output):
             streams.clean(inputs[0], output, kind, start(), strip=strip, overwrite=overwrite)
             return

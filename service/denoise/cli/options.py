@@ -50,6 +50,15 @@ KindOption = Annotated[
     Kind | None, typer.Option("--format", help="Of answers whose name does not say it.", show_default="png")
 ]
 
+DigitsOption = Annotated[
+    bool,
+    typer.Option(
+        "--digits",
+        help="Give the digits of pages instead, as MNIST has them: -o FILE.npy, or a folder of PNGs with a table of "
+        "boxes.",
+    ),
+]
+
 JobsOption = Annotated[
     int | None,
     typer.Option("--jobs", "-j", min=1, help="Pictures worked on side by side.", show_default="one per CPU"),

@@ -37,18 +37,23 @@ def are_meant(inputs: Sequence[str], output: str) -> bool:
 def clean(given: str, output: str, kind: Kind | None, backend: Backend, *, strip: bool, overwrite: bool) -> None:
     """Cleans what comes from or goes to a standard stream. Raises RequestError."""
     kind = (kind or files.KINDS[0]) if output == STANDARD else files.kind_of(output, kind)
-    if output != STANDARD and not _is_stream(Path(output)):
-        check_place(Path(output))
-        if Path(output).exists() and not overwrite:
-            raise Taken(f"'{output}' is there already; {OVERWRITE}.")
-    content = _read(given)
+    check_free(output, overwrite=overwrite)
+    content = read(given)
     in_array = array_files.is_array(content)
     refuse_strip(strip=strip, in_array=in_array)
     try:
         answer = _clean_array(content, output, backend.work) if in_array else backend.clean(content, kind)
     except RequestError as error:
         raise RequestError(f"{given}: {error}") from None
-    _write(answer, output, overwrite=overwrite)
+    write(answer, output, overwrite=overwrite)
+
+
+def check_free(output: str, *, overwrite: bool) -> None:
+    """Raises Taken where something is in the place of an answer that is not to be overwritten."""
+    if output != STANDARD and not _is_stream(Path(output)):
+        check_place(Path(output))
+        if Path(output).exists() and not overwrite:
+            raise Taken(f"'{output}' is there already; {OVERWRITE}.")
 
 
 def refuse_strip(*, strip: bool, in_array: bool) -> None:
@@ -62,7 +67,7 @@ def _is_stream(path: Path) -> bool:
     return path.is_fifo() or path.is_char_device() or path.is_socket()
 
 
-def _read(given: str) -> bytes:
+def read(given: str) -> bytes:
     """What is to be cleaned, within the limit of a picture or of an array. Raises RequestError."""
     try:
         if given == STANDARD:
@@ -90,7 +95,8 @@ def _clean_array(content: bytes, output: str, work: arrays.Work) -> bytes:
     return target.getvalue()
 
 
-def _write(answer: bytes, output: str, *, overwrite: bool) -> None:
+def write(answer: bytes, output: str, *, overwrite: bool) -> None:
+    """Writes what was made, to standard output or a file. Raises RequestError."""
     try:
         if output == STANDARD:
             sys.stdout.buffer.write(answer)
