@@ -60,6 +60,8 @@ def read(path: Path) -> None:
         count, *side = np.load(path).shape
         assert count > 0
         assert side == [28, 28]
+    elif path.suffix == ".csv":
+        assert len(path.read_text(encoding="utf-8").splitlines()) > 1
     elif path.suffix == ".json":
         assert json.loads(path.read_bytes())["digits"]
     else:

@@ -139,7 +139,7 @@ class Client:
         """
         parameters = _parameters(model=model, invert=invert, color=color, strength=strength)
         in_colour = color == "keep"
-        answer = self._http.clean(objects.as_file(picture, in_colour=in_colour), "png", "denoise", parameters)
+        answer = self._http.clean(objects.as_file(picture, in_colour=in_colour), "png", "denoise", parameters).content
         if isinstance(picture, bytes):
             return answer
         shown = images.read(answer, settings.MAX_PIXELS, in_colour=in_colour)

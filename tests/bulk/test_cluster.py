@@ -19,9 +19,10 @@ from PIL import Image
 from pyarrow import parquet
 
 from denoise.bulk import arrays, cluster, tables
+from denoise.bulk.picture_files import cleaner
 from denoise.bulk.pieces import BulkJob, BulkPiece, Outcome
 from denoise.bulk.plan import make_plan
-from denoise.bulk.processes import Engine, cleaner
+from denoise.bulk.processes import Engine
 from denoise.bulk.provenance import Maker
 from denoise.cleaning import Parameters
 from denoise.cli import commands
@@ -117,7 +118,7 @@ def test_tables_keep_their_rows_and_other_columns(
         assert answer.schema.equals(table.schema, check_metadata=True)
         assert answer["label"] == table["label"]
         cleaned = [one["bytes"] if isinstance(one, dict) else one for one in answer["image"].to_pylist()]
-        assert cleaned == [None if n in (50, 51) else half(one, "png") for n, one in enumerate(pictures)]
+        assert cleaned == [None if n in (50, 51) else half(one, "png").content for n, one in enumerate(pictures)]
     assert sorted(path.name for path in (tmp_path / "clean").glob("[!.]*")) == ["plain.parquet", "structs.parquet"]
 
 

@@ -30,7 +30,8 @@ def test_all_are_done_and_failures_are_told(engine: Engine, tmp_path: Path) -> N
     broken = Item(tmp_path / "gone.png", tmp_path / "out.png", "png")
     (tmp_path / "file").touch()
     nowhere = Item(NOISY_7, tmp_path / "file" / "out.png", "png")
-    told = dict(processes.clean_in_processes([*items(tmp_path, 30), broken, nowhere], engine, 2))
+    outcomes = processes.clean_in_processes([*items(tmp_path, 30), broken, nowhere], engine, 2)
+    told = {outcome.item: outcome.why for outcome in outcomes}
     assert {item: why for item, why in told.items() if why} == {
         broken: "It cannot be read: No such file or directory.",
         nowhere: f"'{nowhere.target}' cannot be written: {told[nowhere].rpartition(': ')[2]}",  # type: ignore[union-attr]
@@ -44,8 +45,8 @@ def test_a_process_that_dies_is_replaced(engine: Engine, tmp_path: Path) -> None
     told = [next(running)]
     multiprocessing.active_children()[0].kill()
     told += running
-    assert {item for item, _ in told} == set(items(tmp_path, 200))
-    (why,) = [why for _, why in told if why]
+    assert {outcome.item for outcome in told} == set(items(tmp_path, 200))
+    (why,) = [outcome.why for outcome in told if outcome.why]
     assert "The process that worked on it died" in why
     assert not multiprocessing.active_children()
 
@@ -63,7 +64,7 @@ def test_others_do_the_work_of_a_process_that_dies_while_it_starts(engine: Engin
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(processes, "CleaningProcess", Dying)
         told = list(processes.clean_in_processes(items(tmp_path, 30), engine, 2))
-        assert {item for item, why in told if why is None} == set(items(tmp_path, 30))
+        assert {outcome.item for outcome in told if outcome.why is None} == set(items(tmp_path, 30))
         started.clear()
         with pytest.raises(SetupError, match="No process for the work could start"):
             list(processes.clean_in_processes(items(tmp_path, 4), engine, 1))
@@ -76,4 +77,4 @@ def test_processes_that_cannot_start_are_told(tmp_path: Path) -> None:
 
 def test_threads_do_all_of_it_too(engine: Engine, tmp_path: Path) -> None:
     told = list(processes.clean_in_threads(items(tmp_path, 50), engine.start(), MAKER, 4))
-    assert {item for item, why in told if why is None} == set(items(tmp_path, 50))
+    assert {outcome.item for outcome in told if outcome.why is None} == set(items(tmp_path, 50))

@@ -23,7 +23,7 @@ CARD |= {"inputs": [{"name": "image", "shape": ["batch", 28, 28, 1]}]}
 
 def clean(fake: Fake, *answers: Answer) -> bytes:
     fake.answers = list(answers)
-    return HttpClient(fake.url).clean(CLEAN_7.read_bytes(), "png", "denoise", Parameters(model="m"))
+    return HttpClient(fake.url).clean(CLEAN_7.read_bytes(), "png", "denoise", Parameters(model="m", noise=0.5)).content
 
 
 def run(fake: Fake, answer: Answer) -> Any:
@@ -33,7 +33,24 @@ def run(fake: Fake, answer: Answer) -> Any:
 
 def test_a_picture_is_asked_for_with_its_parameters(fake: Fake) -> None:
     assert clean(fake, (200, PNG, PICTURE)) == PICTURE
-    assert fake.asked[0].startswith("/denoise?model=m&size=input&invert=auto")
+    assert fake.asked == ["/denoise?model=m&noise=0.5"]
+
+
+def test_how_sure_an_answer_is_is_believed_where_it_can_be(fake: Fake) -> None:
+    for told, number in (("0.25", 0.25), ("", None), ("no number", None), ("nan", None), ("7", None)):
+        fake.answers = [(200, PNG | {"X-Uncertainty": told}, PICTURE)]
+        assert HttpClient(fake.url).clean(b"", "png", "denoise", Parameters()).uncertainty == number
+
+
+def test_other_kinds_are_known_by_how_they_begin_and_end(fake: Fake) -> None:
+    pixels = np.full((28, 28), 0.5, np.float32)
+    for kind in ("jpeg", "webp", "tiff"):
+        whole = images.encode(pixels, kind)
+        fake.answers = [(200, {"Content-Type": f"image/{kind}"}, whole)]
+        assert HttpClient(fake.url).clean(b"", kind, "denoise", Parameters()).content == whole
+        fake.answers = [(200, {"Content-Type": f"image/{kind}"}, whole[3:])]
+        with pytest.raises(Unanswered, match=f"bytes that are no {kind.upper()}"):
+            HttpClient(fake.url).clean(b"", kind, "denoise", Parameters())
 
 
 @pytest.mark.parametrize(
@@ -177,7 +194,7 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_again(fake: Fake) -> N
     fake.answers = [(200, PNG | {"Connection": "close"}, PICTURE)]
     service = HttpClient(fake.url)
     for _ in range(3):
-        assert service.clean(b"", "png", "denoise", Parameters()) == PICTURE
+        assert service.clean(b"", "png", "denoise", Parameters()).content == PICTURE
 
 
 @pytest.mark.parametrize("key", ["line\nbreak", "schlüssel", "\x00"])

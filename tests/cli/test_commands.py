@@ -67,12 +67,13 @@ def test_every_parameter_means_what_it_means_there(real: TestClient) -> None:
 
 
 def test_the_name_of_the_answer_says_its_kind(tiny_models: Path, tmp_path: Path) -> None:
-    assert denoise(NOISY_7, "-o", tmp_path / "clean.webp", "--models", tiny_models).returncode == 0
-    with Image.open(tmp_path / "clean.webp") as image:
-        assert image.format == "WEBP"
-    ended = denoise(NOISY_7, "-o", tmp_path / "clean.jpg", "--models", tiny_models)
+    for name, kind in (("clean.webp", "WEBP"), ("clean.jpg", "JPEG"), ("clean.JPEG", "JPEG"), ("clean.tif", "TIFF")):
+        assert denoise(NOISY_7, "-o", tmp_path / name, "--models", tiny_models).returncode == 0
+        with Image.open(tmp_path / name) as image:
+            assert image.format == kind
+    ended = denoise(NOISY_7, "-o", tmp_path / "clean.bmp", "--models", tiny_models)
     assert ended.returncode == 2
-    assert "answers are png or webp" in told(ended)
+    assert "answers are png, jpeg, webp, tiff; --format says which" in told(ended)
 
 
 def test_a_folder_keeps_its_shape_and_names_what_is_broken(tiny_models: Path, tmp_path: Path, digits: Pixels) -> None:

@@ -25,6 +25,7 @@ from denoise.bulk.array_files import (
     target_form,
 )
 from denoise.bulk.threads import map_in_threads
+from denoise.cleaning import Parameters
 from denoise.errors import BadTensor
 from denoise.inference import tiling
 from denoise.inference.tiling import Model
@@ -49,7 +50,7 @@ class Work:
         size: the model's height and width; None for any.
         threads: that call it side by side.
         inverted: the ink is dark on light paper.
-        noise, seed: as the routes have them.
+        noise, seed, strength: as the routes have them.
     """
 
     run: Model
@@ -58,6 +59,13 @@ class Work:
     inverted: bool = False
     noise: float = 0.0
     seed: int | None = None
+    strength: float = 1.0
+
+
+def work(run: Model, size: tuple[int, int] | None, threads: int, parameters: Parameters) -> Work:
+    """What parameters mean for arrays, of which nothing is found out: their ink is light unless it is said."""
+    inverted = parameters.invert == "true"
+    return Work(run, size, threads, inverted, parameters.noise, parameters.seed, parameters.strength)
 
 
 class ArrayPart(NamedTuple):
@@ -247,6 +255,8 @@ def _restore(pixels: Pixels, work: Work) -> Pixels:
     else:
         restored = work.run(pixels[..., np.newaxis]).pixels[..., 0]
     restored = restored[:, :height, :width]
+    if work.strength != 1:
+        restored = pixels[:, :height, :width] + np.float32(work.strength) * (restored - pixels[:, :height, :width])
     return 1 - restored if work.inverted else restored
 
 

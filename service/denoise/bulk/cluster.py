@@ -26,9 +26,10 @@ from ray.exceptions import RayError
 from denoise.bulk import arrays, tables
 from denoise.bulk.arrays import ArrayPart
 from denoise.bulk.files import Failure, Item, explain, write_whole
+from denoise.bulk.picture_files import clean_file, cleaner
 from denoise.bulk.pieces import BulkJob, BulkPiece, Outcome, PartedFile
 from denoise.bulk.plan import Plan
-from denoise.bulk.processes import PROCESSES_ON_A_GPU, Engine, clean_file, cleaner
+from denoise.bulk.processes import PROCESSES_ON_A_GPU, Engine
 from denoise.bulk.tables import RowRange
 from denoise.errors import RequestError, SetupError
 from denoise.inference.denoiser import Denoiser
@@ -194,7 +195,7 @@ class PieceActor:
         self.maker = engine.maker
         model, parameters = Denoiser(engine.path, engine.way, 1), engine.maker.parameters
         self.clean = cleaner(model, parameters, engine.max_pixels)
-        self.work = arrays.Work(model, size, 1, parameters.invert == "true", parameters.noise, parameters.seed)
+        self.work = arrays.work(model, size, 1, parameters)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Ray Data calls it with the number of a piece."""
@@ -204,9 +205,9 @@ class PieceActor:
     def do(self, piece: BulkPiece) -> Outcome:
         """Does a piece."""
         if piece.part is None:
-            whys = [(item, clean_file(item, self.clean, self.maker)) for item in piece.items]
-            failures = [Failure(str(item.source), why) for item, why in whys if why is not None]
-            return Outcome(len(whys) - len(failures), failures)
+            outcomes = [clean_file(item, self.clean, self.maker) for item in piece.items]
+            failures = [Failure(str(each.item.source), each.why) for each in outcomes if each.why is not None]
+            return Outcome(len(outcomes) - len(failures), failures)
         (item,) = piece.items
         try:
             content, count = self._clean_part(item, piece.part)

@@ -6,11 +6,13 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, get_args
 from uuid import uuid4
 
-from denoise.errors import BadParameter, TooLarge, UnsupportedKind
+from denoise.errors import BadParameter, RequestError, TooLarge, UnsupportedKind
+from denoise.pictures import tiff
 from denoise.pictures.images import Kind
 
 PICTURE = re.compile(
@@ -22,6 +24,13 @@ NO_FILE = "It is no regular file; `-` reads from standard input."
 PICTURE_BYTES = 256 * 1024 * 1024
 READ_BYTES = 1024 * 1024  # Memory is taken in steps, as far as there is something to read.
 KINDS: tuple[Kind, ...] = get_args(Kind)
+# What names of answers end in; the first is given.
+ENDINGS: dict[Kind, tuple[str, ...]] = {
+    "png": (".png",),
+    "jpeg": (".jpg", ".jpeg"),
+    "webp": (".webp",),
+    "tiff": (".tif", ".tiff"),
+}
 
 
 class Item(NamedTuple):
@@ -69,16 +78,27 @@ def kind_of(name: str, kind: Kind | None) -> Kind:
     """
     ending = Path(name).suffix.lower()
     for known in KINDS:
-        if ending == f".{known}":
+        if ending in ENDINGS[known]:
             return known
     if kind is None and is_picture(name):
-        raise BadParameter(f"'{name}' cannot be written: answers are {' or '.join(KINDS)}; --format says which.")
+        raise BadParameter(f"'{name}' cannot be written: answers are {', '.join(KINDS)}; --format says which.")
     return kind or KINDS[0]
 
 
 def rename_picture(path: Path, kind: Kind) -> Path:
     """The path with a kind's ending, in the place of a picture's own."""
-    return path.with_name(PICTURE.sub("", path.name) + f".{kind}")
+    return path.with_name(PICTURE.sub("", path.name) + ENDINGS[kind][0])
+
+
+def has_pages(source: Path) -> bool:
+    """Whether a file is a TIFF of several pages; not one that cannot be read, which is told when it is cleaned."""
+    if source.suffix.lower() not in ENDINGS["tiff"]:
+        return False
+    try:
+        with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            return len(tiff.choose(content, None, tiff.MOST_PAGES)) > 1
+    except (OSError, ValueError, RequestError):  # An empty file cannot be mapped.
+        return False
 
 
 def read_picture(source: Path) -> bytes:

@@ -8,7 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from denoise.bulk.files import KINDS, NO_FILE, Failure, Item, is_array, is_picture, is_table, kind_of, rename_picture
+from denoise.bulk.files import (
+    KINDS,
+    NO_FILE,
+    Failure,
+    Item,
+    has_pages,
+    is_array,
+    is_picture,
+    is_table,
+    kind_of,
+    rename_picture,
+)
 from denoise.errors import BadParameter
 from denoise.pictures.images import Kind
 
@@ -33,12 +44,15 @@ class Plan(NamedTuple):
     others: int
 
 
-def make_plan(inputs: Sequence[str], output: str, kind: Kind | None, *, tables: bool = False) -> Plan:
+def make_plan(
+    inputs: Sequence[str], output: str, kind: Kind | None, *, tables: bool = False, page: int | None = None
+) -> Plan:
     """What is to be done with files, folders and patterns (`**` for all folders), and where the answers go.
 
     Answers go to `output` when it names a file and there is one file to clean, else into the folder of that name, each
     where its picture lies in the folder, or behind the first wildcard, that it comes from. Whether a place is taken is
-    found out later (`provenance.sort_out`). Tables are meant as well where `tables` says so.
+    found out later (`provenance.sort_out`). Tables are meant as well where `tables` says so. In a folder, the answer to
+    a TIFF of several pages is a TIFF, unless one `page` is meant.
 
     Raises BadParameter when two would have one name, an answer would take the place of a picture, or `output` cannot
     be what is needed.
@@ -51,7 +65,7 @@ def make_plan(inputs: Sequence[str], output: str, kind: Kind | None, *, tables: 
             return _one_file(Path(inputs[0]), folder, kind, tables)
     if folder.exists() and not folder.is_dir():
         raise BadParameter(f"'{output}' is a file; a folder is needed for the answers.")
-    search = _Search(folder, tables)
+    search = _Search(folder, tables, in_pages=page is None)
     for given in inputs:
         search.add(given)
     return search.plan(kind or KINDS[0])
@@ -79,9 +93,10 @@ def _holds_many(name: str, tables: bool) -> bool:
 class _Search:
     """Looks for files, each with the path that its answer is to have below the output folder."""
 
-    def __init__(self, output: Path, tables: bool) -> None:
+    def __init__(self, output: Path, tables: bool, *, in_pages: bool) -> None:
         self.output = output
         self.tables = tables
+        self.in_pages = in_pages
         self.found: dict[Path, Path] = {}
         self.failures: list[Failure] = []
         self.others = 0
@@ -140,13 +155,14 @@ class _Search:
     def _is_in_output(self, path: Path) -> bool:
         return any(self._is_output(folder) for folder in path.parents)
 
-    def plan(self, kind: Kind) -> Plan:
+    def plan(self, wanted: Kind) -> Plan:
         plan = Plan([], [], self.failures, 0, self.others)
         facts = self._facts()
         sources = {(fact.st_dev, fact.st_ino) for fact in facts.values()}
         taken: dict[Path, Path] = {}
         for source in facts:
             many = _holds_many(source.name, self.tables)
+            kind: Kind = "tiff" if self.in_pages and has_pages(source) else wanted
             target = self.output / (self.found[source] if many else rename_picture(self.found[source], kind))
             if not _is_first(source, target, taken):
                 continue

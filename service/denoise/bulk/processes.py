@@ -9,18 +9,17 @@ import multiprocessing
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import NamedTuple
 
-from denoise import cleaning
-from denoise.bulk.files import Item, read_picture
-from denoise.bulk.provenance import Maker, write_picture
+from denoise.bulk.files import Item
+from denoise.bulk.picture_files import Cleaner, CleanPicture, ItemOutcome, clean_file, cleaner
+from denoise.bulk.provenance import Maker
 from denoise.bulk.threads import END_SECONDS, map_in_threads
-from denoise.cleaning import Parameters
 from denoise.errors import RequestError, SetupError
 from denoise.inference.denoiser import Denoiser
 from denoise.inference.ways import Way
@@ -30,11 +29,6 @@ from denoise.settings import MAX_PIXELS
 ITEMS_PER_PROCESS = 2  # It works on one and has the next, so that it never waits for it.
 WORTH_A_PROCESS = 8  # Starting a process pays for this many pictures.
 PROCESSES_ON_A_GPU = 4  # Each keeps its own copy of CUDA's state there.
-
-Cleaner = Callable[[bytes, Kind], bytes]
-"""A picture's bytes, and the kind of the answer, to the answer's bytes. Raises RequestError."""
-ItemOutcome = tuple[Item, str | None]
-"""A file, and what kept it from being cleaned, in a sentence; None when all is well."""
 
 
 class Engine(NamedTuple):
@@ -50,56 +44,26 @@ class Engine(NamedTuple):
         return cleaner(Denoiser(self.path, self.way, 1), self.maker.parameters, self.max_pixels)
 
 
-def cleaner(model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaner:
-    """What takes the straight line of `cleaning` with a model."""
-    return lambda content, kind: cleaning.clean(content, model, parameters, max_pixels).encode(kind)
-
-
-def clean_file(item: Item, clean: Cleaner, maker: Maker) -> str | None:
-    """Cleans a file: what kept it from being cleaned, in a sentence; None when all is well."""
-    try:
-        content = read_picture(item.source)
-    except RequestError as error:
-        return str(error)
-    except OSError as error:
-        return f"It cannot be read: {error.strerror}."
-    try:
-        answer = clean(content, item.kind)
-    except RequestError as error:
-        return str(error)
-    except MemoryError:
-        return "There is not enough memory for it."
-    try:
-        write_picture(item, answer, maker.label_picture(content, item.kind))
-    except OSError as error:
-        return f"'{item.target}' cannot be written: {error.strerror}."
-    return None
-
-
 def clean_in_turn(items: Sequence[Item], clean: Cleaner, maker: Maker) -> Generator[ItemOutcome]:
     """Cleans one file after the other."""
-    return (_clean_item(item, clean, maker) for item in items)
+    return (clean_file(item, clean, maker) for item in items)
 
 
 def clean_in_threads(items: Sequence[Item], clean: Cleaner, maker: Maker, threads: int) -> Generator[ItemOutcome]:
     """Cleans files side by side, where `clean` has others do the work."""
     stopped = Event()
 
-    def clean_unless_stopped(content: bytes, kind: Kind) -> bytes:
+    def clean_unless_stopped(content: bytes, kind: Kind) -> CleanPicture:
         answer = clean(content, kind)
         if stopped.is_set():  # The process is about to end: a file that is begun now might never be whole.
             raise RequestError("The work was stopped.")
         return answer
 
-    outcomes = map_in_threads(lambda item: _clean_item(item, clean_unless_stopped, maker), items, threads)
+    outcomes = map_in_threads(lambda item: clean_file(item, clean_unless_stopped, maker), items, threads)
     try:
         yield from outcomes
     finally:
         stopped.set()
-
-
-def _clean_item(item: Item, clean: Cleaner, maker: Maker) -> ItemOutcome:
-    return item, clean_file(item, clean, maker)
 
 
 def clean_in_processes(items: Sequence[Item], engine: Engine, count: int) -> Generator[ItemOutcome]:
@@ -140,7 +104,7 @@ def _replace(
     if dead.ready:
         item, *unseen = dead.items
         processes[processes.index(dead)] = CleaningProcess(engine)
-        yield item, f"The process that worked on it died (exit status {dead.exit_status})."
+        yield ItemOutcome(item, f"The process that worked on it died (exit status {dead.exit_status}).")
     else:  # The others do without it, where there are others.
         unseen = list(dead.items)
         processes.remove(dead)
@@ -188,16 +152,17 @@ class CleaningProcess:
         Raises SetupError when it could not get ready.
         """
         try:
-            why = self.pipe.recv()
+            received: ItemOutcome | str | None = self.pipe.recv()
         except (EOFError, OSError):
             self._process.join()
             return None
-        if not self.ready:
-            if why:
-                raise SetupError(why)
-            self.ready = True
-            return None
-        return self.items.popleft(), why
+        if isinstance(received, ItemOutcome):
+            self.items.popleft()
+            return received
+        if received:
+            raise SetupError(received)
+        self.ready = True
+        return None
 
     def terminate(self) -> None:
         """Asks it to end."""

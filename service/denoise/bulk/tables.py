@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 from pyarrow import parquet
 
-from denoise.bulk.processes import Cleaner
+from denoise.bulk.picture_files import Cleaner
 from denoise.errors import BadParameter, BrokenBody, RequestError
 from denoise.pictures.images import Kind
 
@@ -166,7 +166,7 @@ def _clean_value(content: bytes | None, clean: Cleaner, kind: Kind) -> tuple[byt
     if content is None:
         return None, "The table has its path alone."
     try:
-        return clean(content, kind), None
+        return clean(content, kind).content, None
     except RequestError as error:
         return None, str(error)
     except MemoryError:

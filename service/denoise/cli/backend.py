@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from denoise import __version__, machine
 from denoise.bulk import arrays
-from denoise.bulk.processes import PROCESSES_ON_A_GPU, Cleaner, Engine, cleaner
+from denoise.bulk.picture_files import Cleaner, cleaner
+from denoise.bulk.processes import PROCESSES_ON_A_GPU, Engine
 from denoise.bulk.provenance import Maker
 from denoise.cleaning import Parameters
 from denoise.cli.client import HttpClient
 from denoise.errors import UnknownModel
 from denoise.inference import denoiser
-from denoise.inference.tiling import Model
 from denoise.inference.ways import CUDA
 from denoise.settings import Settings
 
@@ -47,7 +47,7 @@ def local(settings: Settings, parameters: Parameters, jobs: int | None) -> Backe
     jobs = jobs or min(machine.cpus(), PROCESSES_ON_A_GPU if model.way == CUDA else machine.cpus())
     return Backend(
         cleaner(model, parameters, settings.max_pixels),
-        _array_work(model, model.size, parameters, jobs),
+        arrays.work(model, model.size, jobs, parameters),
         maker,
         Engine(path, model.way, maker, settings.max_pixels),
         jobs,
@@ -67,12 +67,8 @@ def remote(url: str, key: str | None, parameters: Parameters, jobs: int | None) 
     jobs = jobs or REQUESTS_AT_A_TIME
     return Backend(
         lambda content, kind: service.clean(content, kind, card.task, parameters),
-        _array_work(lambda pixels: service.run(name, pixels), card.size, parameters, jobs),
+        arrays.work(lambda pixels: service.run(name, pixels), card.size, jobs, parameters),
         Maker(service.version(), name, card.sha256, parameters),
         None,
         jobs,
     )
-
-
-def _array_work(run: Model, size: tuple[int, int] | None, parameters: Parameters, jobs: int) -> arrays.Work:
-    return arrays.Work(run, size, jobs, parameters.invert == "true", parameters.noise, parameters.seed)

@@ -6,23 +6,24 @@ Nothing that it answers is believed before it is checked: the status, the kind, 
 import json
 import time
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 import numpy as np
 import urllib3
-from pydantic import Base64Bytes, BaseModel, Field, NonNegativeInt, ValidationError
+from pydantic import ValidationError
 from urllib3.exceptions import HTTPError
 
 from denoise import __version__
 from denoise.bulk.files import PICTURE_BYTES
+from denoise.bulk.picture_files import CleanPicture
 from denoise.cleaning import Parameters
+from denoise.cli.cards import Card, Cards, Info, PageCard, as_found
 from denoise.errors import BadParameter, RequestError
 from denoise.inference.denoiser import Restored
-from denoise.pictures import Pixels, images, mnist, png
-from denoise.pictures.digits import MOST_DIGITS, Found
+from denoise.pictures import Pixels, jpeg, png, tiff
+from denoise.pictures.digits import Found
 from denoise.pictures.images import Kind
-from denoise.pictures.marks import Boxes
 
 TIMEOUT_SECONDS = 300.0  # A large picture takes a while.
 MOST_TRIES = 10  # A request that is refused for being one too many is made again.
@@ -30,7 +31,6 @@ USUAL_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
 CARDS_BYTES = INFO_BYTES = 1024 * 1024
 JSON_BYTES = 64 * 1024  # The JSON before a tensor, or an error.
 CONNECTIONS = 64
-LONGEST_NAME = 255
 UNKNOWN_VERSION = "unknown"
 OK, BUSY, ERRORS, FAULTS = 200, (429, 503), 400, 500  # From FAULTS on, an error is the service's own.
 OCTETS = "application/octet-stream"
@@ -42,67 +42,6 @@ OVERSHOOT = 0.1  # What a model makes of a picture may leave 0 … 1 by this muc
 
 class Unanswered(RequestError):
     """The service does not answer, or not as one should."""
-
-
-class InputCard(BaseModel):
-    """A model's input, as its card tells it."""
-
-    shape: list[int | str]
-
-
-class Card(BaseModel):
-    """What a service says of a model, as far as it is of use here."""
-
-    name: str = Field(max_length=LONGEST_NAME)
-    task: Literal["denoise", "reconstruct"]
-    title: str
-    default: bool
-    sha256: str = Field("", max_length=LONGEST_NAME)
-    scores: dict[str, float]
-    inputs: list[InputCard]
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """Height and width of the pictures it takes; None when it takes any."""
-        match self.inputs:
-            case [InputCard(shape=[_, int(height), int(width), _])]:
-                return height, width
-        return None
-
-
-class Cards(BaseModel):
-    """The models of a service."""
-
-    models: list[Card]
-
-
-class Versions(BaseModel):
-    """What versions a service tells, as far as they are of use here."""
-
-    denoise: str = Field(min_length=1, max_length=LONGEST_NAME)
-
-
-class Info(BaseModel):
-    """What a service says of itself, as far as it is of use here."""
-
-    versions: Versions
-
-
-class DigitCard(BaseModel):
-    """A digit of a page, as a service tells it."""
-
-    x: NonNegativeInt
-    y: NonNegativeInt
-    width: NonNegativeInt
-    height: NonNegativeInt
-    wide: bool
-    picture: Base64Bytes
-
-
-class PageCard(BaseModel):
-    """The digits of a page, as a service tells them."""
-
-    digits: list[DigitCard] = Field(max_length=MOST_DIGITS)
 
 
 class Reply(NamedTuple):
@@ -152,16 +91,16 @@ class HttpClient:
         except ValidationError:  # What stands before a service may let no more through than its other routes.
             return UNKNOWN_VERSION
 
-    def clean(self, content: bytes, kind: Kind, task: str, parameters: Parameters) -> bytes:
+    def clean(self, content: bytes, kind: Kind, task: str, parameters: Parameters) -> CleanPicture:
         """The answer to a picture's bytes, by the route of a task. Raises RequestError."""
-        query = urlencode(parameters.model_dump(exclude_none=True))
+        query = urlencode(parameters.model_dump(exclude_defaults=True))
         headers = {"Content-Type": OCTETS, "Accept": f"image/{kind}"}
         answer = self._ask("POST", f"/{task}?{query}", content, headers, PICTURE_BYTES)
         if answer.kind != f"image/{kind}":
             raise Unanswered(f"{self.url} answers with {answer.kind or 'no Content-Type'}, not with image/{kind}.")
         if not _is_whole(answer.content, kind):
             raise Unanswered(f"{self.url} answers with {len(answer.content):,} bytes that are no {kind.upper()}.")
-        return answer.content
+        return CleanPicture(answer.content, _uncertainty(answer.headers.get("X-Uncertainty", "")))
 
     def digits(self, content: bytes, parameters: Parameters) -> Found:
         """The digits of a page, given as a picture's bytes. Raises RequestError."""
@@ -169,7 +108,7 @@ class HttpClient:
         headers = {"Content-Type": OCTETS, "Accept": "application/json"}
         answer = self._ask("POST", f"/digits?{query}", content, headers, PICTURE_BYTES)
         try:
-            return _as_found(PageCard.model_validate_json(answer.content).digits)
+            return as_found(PageCard.model_validate_json(answer.content).digits)
         except (ValidationError, RequestError):
             raise Unanswered(f"{self.url} answers, and not with the digits of a page.") from None
 
@@ -243,25 +182,23 @@ def _checked(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-def _as_found(cards: list[DigitCard]) -> Found:
-    """Digits as they are found here. Raises RequestError, ValidationError."""
-    left, top, width, height = (
-        np.array([getattr(card, name) for card in cards], np.int64) for name in ("x", "y", "width", "height")
-    )
-    pictures = np.zeros((len(cards), mnist.SIDE, mnist.SIDE), np.uint8)
-    for picture, card in zip(pictures, cards, strict=True):
-        pixels = images.decode(card.picture, picture.size)
-        if pixels.shape != picture.shape:
-            raise Unanswered(f"A digit's picture has {pixels.shape[1]}×{pixels.shape[0]} pixels.")
-        picture[:] = np.rint(pixels * 255)
-    wide = np.array([card.wide for card in cards], bool)
-    return Found(Boxes(top, left, top + height, left + width), wide, pictures)
+def _uncertainty(told: str) -> float | None:
+    """The number in a header; None where there is none from 0 to 1."""
+    try:
+        number = float(told)
+    except ValueError:
+        return None
+    return number if 0 <= number <= 1 else None
 
 
 def _is_whole(content: bytes, kind: Kind) -> bool:
-    """Whether bytes begin and end as a picture of that kind does."""
+    """Whether bytes begin and end as a picture of that kind does; a TIFF may end in any way."""
     if kind == "png":
         return content.startswith(PNG_START) and content.endswith(PNG_END)
+    if kind == "jpeg":
+        return content.startswith(jpeg.START) and content.endswith(b"\xff" + jpeg.END)
+    if kind == "tiff":
+        return tiff.is_tiff(content)
     length = int.from_bytes(content[4:8], "little")
     return content[:4] == b"RIFF" and content[8:12] == b"WEBP" and len(content) == RIFF_HEAD_BYTES + length
 

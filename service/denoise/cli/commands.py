@@ -7,14 +7,16 @@ from contextlib import closing
 
 import typer
 
+from denoise.bulk.files import is_table
+from denoise.bulk.picture_files import ItemOutcome
 from denoise.bulk.plan import make_plan
 from denoise.bulk.provenance import sort_out
 from denoise.cleaning import Parameters
-from denoise.cli import backend, options, pages, runs, streams
+from denoise.cli import backend, doubts, options, pages, runs, streams
 from denoise.cli.client import HttpClient
 from denoise.cli.options import read_settings
 from denoise.cli.report import SOME_FAILED, WRONG_USAGE, Tally, end, errors_told, printable, say
-from denoise.errors import SetupError
+from denoise.errors import BadParameter, SetupError
 from denoise.inference import denoiser
 
 COMMANDS = """Commands, each with a --help of its own:
@@ -59,10 +61,14 @@ def clean(
     size: options.SizeOption = "input",
     invert: options.InvertOption = "auto",
     layout: options.LayoutOption = "single",
+    color: options.ColorOption = "grey",
+    strength: options.StrengthOption = 1.0,
+    page: options.PageOption = None,
     noise: options.NoiseOption = 0.0,
     seed: options.SeedOption = None,
     kind: options.KindOption = None,
     digits: options.DigitsOption = False,
+    report: options.ReportOption = None,
     jobs: options.JobsOption = None,
     overwrite: options.OverwriteOption = False,
     device: options.DeviceOption = None,
@@ -79,6 +85,10 @@ def clean(
 
     denoise - < scan.png > clean.png
 
+    denoise fax.tif -o fax-clean.tif
+
+    denoise scans/ -o clean/ --report report.csv
+
     denoise t10k-images-idx3-ubyte.gz -o clean.npy
 
     denoise --digits page.jpg -o digits.npy
@@ -89,8 +99,17 @@ def clean(
 
     Exit status: 0 all is well, 1 a file failed, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM.
     """
-    parameters = Parameters(model=model, size=size, invert=invert, layout=layout, noise=noise, seed=seed)
-    strip = layout == "strip"
+    parameters = Parameters(
+        model=model,
+        size=size,
+        invert=invert,
+        layout=layout,
+        color=color,
+        strength=strength,
+        page=page,
+        noise=noise,
+        seed=seed,
+    )
 
     def start() -> backend.Backend:
         if url:
@@ -106,15 +125,24 @@ def clean(
         if digits:
             raise typer.Exit(pages.read(inputs, output, start_reading, overwrite=overwrite))
         if streams.are_meant(inputs, output):
-            streams.clean(inputs[0], output, kind, start(), strip=strip, overwrite=overwrite)
+            if report:
+                raise BadParameter("--report is of files; -o FILE or -o FOLDER says where they go.")
+            streams.clean(inputs[0], output, kind, start(), overwrite=overwrite)
             return
-        plan = make_plan(inputs, output, kind)
-        streams.refuse_strip(strip=strip, in_array=bool(plan.arrays))
+        if report:
+            doubts.check(report, overwrite=overwrite)
+        plan = make_plan(inputs, output, kind, page=page)
+        if plan.arrays:
+            streams.check_array(parameters)
         if not runs.has_work(plan):
             raise typer.Exit(runs.nothing_left(plan))
         there = start()
         plan = sort_out(plan, there.maker, overwrite=overwrite)
-        raise typer.Exit(runs.carry_out(plan, lambda tally: runs.clean_files(plan, there, tally)))
+        outcomes: list[ItemOutcome] = []
+        status = runs.carry_out(plan, lambda tally: runs.clean_files(plan, there, tally, outcomes.append))
+        if report:
+            doubts.write(report, outcomes, overwrite=overwrite)
+        raise typer.Exit(status)
 
 
 @commands.command()
@@ -163,6 +191,8 @@ def bulk(
     model: options.ModelOption = None,
     size: options.SizeOption = "input",
     invert: options.InvertOption = "auto",
+    color: options.ColorOption = "grey",
+    strength: options.StrengthOption = 1.0,
     noise: options.NoiseOption = 0.0,
     seed: options.SeedOption = None,
     kind: options.KindOption = None,
@@ -187,9 +217,13 @@ def bulk(
         from denoise.bulk import cluster, pieces  # noqa: PLC0415  # They need an extra.
     except ImportError as error:
         raise SetupError(f"`denoise bulk` needs Ray: pip install 'denoise-service[ray]' ({error}).") from None
-    parameters = Parameters(model=model, size=size, invert=invert, noise=noise, seed=seed)
+    parameters = Parameters(
+        model=model, size=size, invert=invert, color=color, strength=strength, noise=noise, seed=seed
+    )
     with errors_told():
         plan = make_plan(inputs, output, kind, tables=True)
+        if any(not is_table(item.source.name) for item in plan.arrays):
+            streams.check_array(parameters)
         if not runs.has_work(plan):
             raise typer.Exit(runs.nothing_left(plan))
         here = backend.local(read_settings(models=folder, device=device), parameters, jobs)

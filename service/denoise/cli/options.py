@@ -44,6 +44,23 @@ InvertOption = Annotated[
 LayoutOption = Annotated[
     Literal["single", "strip"], typer.Option(help="`strip`: what was sent, seen, coded, answered, side by side.")
 ]
+ColorOption = Annotated[
+    Literal["grey", "keep"],
+    typer.Option(help="`keep`: the ink keeps its colour, on white, or on black where it is light."),
+]
+StrengthOption = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="How much of the answer there is in what is written; the rest is the picture."),
+]
+PageOption = Annotated[
+    int | None, typer.Option(min=1, help="The page that is meant of a TIFF with several.", show_default="all")
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Table (CSV) to write of the pictures: file, seconds, uncertainty, warnings; the doubtful first."
+    ),
+]
 NoiseOption = Annotated[float, typer.Option(min=0, max=1, help="Lay noise of this factor over the picture first.")]
 SeedOption = Annotated[int | None, typer.Option(min=0, help="Makes the noise the same every time.")]
 KindOption = Annotated[

@@ -5,8 +5,9 @@ from contextlib import closing
 
 from denoise.bulk import arrays, processes
 from denoise.bulk.files import Failure, Item, explain
+from denoise.bulk.picture_files import ItemOutcome
 from denoise.bulk.plan import Plan
-from denoise.bulk.processes import WORTH_A_PROCESS, ItemOutcome
+from denoise.bulk.processes import WORTH_A_PROCESS
 from denoise.bulk.provenance import write_many
 from denoise.cli.backend import Backend
 from denoise.cli.report import Tally, print_summary
@@ -36,15 +37,16 @@ def nothing_left(plan: Plan) -> int:
     return print_summary(plan, [], "Nothing was left to do" if plan.done else "")
 
 
-def clean_files(plan: Plan, backend: Backend, tally: Tally) -> None:
-    """Cleans what is planned, pictures first."""
+def clean_files(plan: Plan, backend: Backend, tally: Tally, record: Callable[[ItemOutcome], None]) -> None:
+    """Cleans what is planned, pictures first; `record` is called with what has become of each."""
     with closing(_clean_pictures(plan.pictures, backend)) as outcomes:
-        for item, why in outcomes:
+        for outcome in outcomes:
+            record(outcome)
             tally.show(1)
-            if why is None:
+            if outcome.why is None:
                 tally.count(1)
             else:
-                tally.count(0, [Failure(str(item.source), why)])
+                tally.count(0, [Failure(str(outcome.item.source), outcome.why)])
     for item in plan.arrays:
         _clean_array(item, backend, tally)
 

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from denoise.bulk import array_files, arrays, files
 from denoise.bulk.provenance import OVERWRITE, Taken, check_place
+from denoise.cleaning import Parameters
 from denoise.cli.backend import Backend
 from denoise.errors import BadParameter, RequestError
 from denoise.pictures.images import Kind
@@ -34,15 +35,16 @@ def are_meant(inputs: Sequence[str], output: str) -> bool:
     return True
 
 
-def clean(given: str, output: str, kind: Kind | None, backend: Backend, *, strip: bool, overwrite: bool) -> None:
+def clean(given: str, output: str, kind: Kind | None, backend: Backend, *, overwrite: bool) -> None:
     """Cleans what comes from or goes to a standard stream. Raises RequestError."""
     kind = (kind or files.KINDS[0]) if output == STANDARD else files.kind_of(output, kind)
     check_free(output, overwrite=overwrite)
     content = read(given)
     in_array = array_files.is_array(content)
-    refuse_strip(strip=strip, in_array=in_array)
+    if in_array:
+        check_array(backend.maker.parameters)
     try:
-        answer = _clean_array(content, output, backend.work) if in_array else backend.clean(content, kind)
+        answer = _clean_array(content, output, backend.work) if in_array else backend.clean(content, kind).content
     except RequestError as error:
         raise RequestError(f"{given}: {error}") from None
     write(answer, output, overwrite=overwrite)
@@ -56,10 +58,12 @@ def check_free(output: str, *, overwrite: bool) -> None:
             raise Taken(f"'{output}' is there already; {OVERWRITE}.")
 
 
-def refuse_strip(*, strip: bool, in_array: bool) -> None:
-    """Raises BadParameter where a strip of an array is asked for."""
-    if in_array and strip:
+def check_array(parameters: Parameters) -> None:
+    """Raises BadParameter where something is asked for that an array cannot be."""
+    if parameters.layout == "strip":
         raise BadParameter("An array's pictures have no strip; --layout strip is for picture files.")
+    if parameters.color == "keep":
+        raise BadParameter("An array's pictures have no colours; --color keep is for picture files.")
 
 
 def _is_stream(path: Path) -> bool:

@@ -6,6 +6,7 @@ Knows Pillow's TIFF images.
 import io
 import struct
 from collections.abc import Iterable, Iterator
+from mmap import mmap
 from typing import NamedTuple
 
 import numpy as np
@@ -49,12 +50,12 @@ SUBFILE_TYPE, NO_PAGE = 254, 0b101
 MOST_PAGES = 10_000
 
 
-def is_tiff(start: bytes) -> bool:
+def is_tiff(start: bytes | mmap) -> bool:
     """Whether a file that starts so is a TIFF."""
     return start[:SIGNATURE_BYTES] in LAYOUTS
 
 
-def choose(content: bytes, page: int | None, most: int) -> list[int]:
+def choose(content: bytes | mmap, page: int | None, most: int) -> list[int]:
     """The pages of a TIFF that are meant, as where their directories begin; of any other file nothing.
 
     Args:
@@ -101,7 +102,7 @@ def join(pages: Iterable[bytes]) -> bytes:
     return file.getvalue()
 
 
-def _directories(content: bytes) -> Iterator[int]:
+def _directories(content: bytes | mmap) -> Iterator[int]:
     """Where the directory of each page begins; those of thumbnails and masks are passed over."""
     layout = LAYOUTS[content[:SIGNATURE_BYTES]]
     seen: set[int] = set()
