@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks import DIGIT, ROOT
 from benchmarks.serving.lineup import DIGITS_PER_TENSOR, PROCESSES
 from benchmarks.serving.stacks import work
-from denoise.inference.denoiser import Denoiser
-from denoise.inference.ways import CPU
+from denoise.inference.denoiser import load_files
+from denoise.settings import AllowedPrecision
 
 BATCHES = (1, 8, DIGITS_PER_TENSOR)
 STRETCHES = 5
@@ -34,10 +34,10 @@ class InProcess:
         return self.decode_us + 1e6 / max(self.digits_s.values()) + self.encode_us
 
 
-def measure(model: str) -> InProcess:
+def measure(model: str, precision: AllowedPrecision) -> InProcess:
     """Times a model in PROCESSES at once, since CPUs that are busy together slow each other down."""
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        return _by(statistics.mean, list(pool.map(_time, [model] * PROCESSES)))
+        return _by(statistics.mean, list(pool.map(_time, [model] * PROCESSES, [precision] * PROCESSES)))
 
 
 def median(rounds: Sequence[InProcess]) -> InProcess:
@@ -54,8 +54,8 @@ def _by(average: Callable[[list[float]], float], measurements: Sequence[InProces
     )
 
 
-def _time(model: str) -> InProcess:
-    denoiser = Denoiser(ROOT / "models" / f"{model}.onnx", CPU, 1)
+def _time(model: str, precision: AllowedPrecision) -> InProcess:
+    (denoiser,) = load_files([ROOT / "models" / f"{model}.onnx"], "cpu", 1, precision)
     content = DIGIT.read_bytes()
     digit = work.decode(content)
     rates = {}

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from benchmarks import ROOT
 from benchmarks.checkouts import THIS, Checkout
+from denoise.inference import openvino_runner
+from denoise.settings import AllowedPrecision
 
 PROCESSES = 2  # Every stack has as many, where it has processes.
 DIGITS_PER_TENSOR = 64
 OURS = "this service"
 REFERENCE = "bare Starlette, work inline"
+IN_BFLOAT16 = "bare Starlette, OpenVINO in bfloat16"
 STACKS = "benchmarks.serving.stacks"
 
 
@@ -23,6 +26,7 @@ class Stack:
         form: whether it takes a form with a file; other stacks take the picture as the body.
         fixed: whether it gives an answer that was there before, without any work.
         digits_per_tensor: if any, requests are binary tensors of so many digits.
+        precision: `auto` where the model may multiply in bfloat16.
         timed_in_process: whether its model is timed without a server, between its turns.
         folder: where its command runs.
     """
@@ -35,6 +39,7 @@ class Stack:
     environment: dict[str, str] = field(default_factory=dict)
     fixed: bool = False
     digits_per_tensor: int = 0
+    precision: AllowedPrecision = "float32"
     timed_in_process: bool = False
     folder: Path = ROOT
 
@@ -46,16 +51,29 @@ class Stack:
 
 def ours(model: str, checkout: Checkout = THIS) -> Stack:
     """The service itself, which is sent a picture as the body."""
-    environment = {"DENOISE_PORT": "PORT", "DENOISE_LOG_REQUESTS": "false", "DENOISE_WORKERS": str(PROCESSES)}
+    environment = {
+        "DENOISE_PORT": "PORT",
+        "DENOISE_LOG_REQUESTS": "false",
+        "DENOISE_WORKERS": str(PROCESSES),
+        "DENOISE_PRECISION": "auto",
+    }
     return Stack(
         OURS,
         model,
         checkout.command,
         path=f"/denoise?model={model}",
         environment=environment | checkout.environment,
+        precision="auto",
         timed_in_process=True,
         folder=checkout.folder,
     )
+
+
+def ours_in_float32(model: str) -> Stack:
+    """The service itself, which is not allowed to multiply in bfloat16."""
+    stack = ours(model)
+    environment = stack.environment | {"DENOISE_PRECISION": "float32"}
+    return replace(stack, name=f"{OURS}, float32", environment=environment, precision="float32")
 
 
 def ours_the_long_way(model: str) -> Stack:
@@ -95,8 +113,16 @@ def plain(app: str) -> tuple[str, ...]:
 
 
 def by_hand(model: str) -> Stack:
-    """The least that a server of this model can be, which is what the others are compared with."""
+    """The least that a server of this model can be in float32, which is what the others are compared with."""
     return Stack(REFERENCE, model, plain("by_hand"))
+
+
+def by_hand_in_bfloat16(model: str) -> tuple[Stack, ...]:
+    """The same with OpenVINO, where the processor has bfloat16: the most that a server can make of it."""
+    if not openvino_runner.is_installed() or not openvino_runner.has_bfloat16():
+        return ()
+    environment = {"PRECISION": openvino_runner.NAMES["bfloat16"]}
+    return (Stack(IN_BFLOAT16, model, plain("by_hand"), environment=environment, precision="auto"),)
 
 
 def elsewhere(environment: str, *arguments: str) -> tuple[str, ...]:
@@ -118,7 +144,15 @@ RAY = Stack("Ray Serve", "conv_dae", elsewhere("ray", "python", "-m", f"{STACKS}
 # The stacks of a group are up together. One that costs something while nobody asks it is a group of its own.
 GROUPS: tuple[tuple[Stack, ...], ...] = (
     (FIXED,),
-    (ours("conv_dae"), by_hand("conv_dae"), ours_the_long_way("conv_dae"), ours_by_form("conv_dae"), TUTORIAL),
+    (
+        ours("conv_dae"),
+        ours_in_float32("conv_dae"),
+        by_hand("conv_dae"),
+        *by_hand_in_bfloat16("conv_dae"),
+        ours_the_long_way("conv_dae"),
+        ours_by_form("conv_dae"),
+        TUTORIAL,
+    ),
     (LITSERVE,),
     (BENTOML,),
     (RAY,),
@@ -128,7 +162,7 @@ GROUPS: tuple[tuple[Stack, ...], ...] = (
         ours_the_long_way("easy_dae"),
         ours_counting_at_once("easy_dae"),
     ),
-    (ours("unet_dae"), by_hand("unet_dae")),
+    (ours("unet_dae"), ours_in_float32("unet_dae"), by_hand("unet_dae"), *by_hand_in_bfloat16("unet_dae")),
     (ours_by_tensor("conv_dae"), ours_by_tensor("unet_dae")),
 )
 

@@ -1,16 +1,28 @@
 """The tables of what was measured, as docs/performance.md has them."""
 
 import platform
+import re
 import statistics
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from benchmarks.serving import in_process, turns
 from benchmarks.serving.in_process import BATCHES, InProcess
-from benchmarks.serving.lineup import DIGITS_PER_TENSOR, FIXED, PROCESSES, REFERENCE, Stack, all_stacks, ours
+from benchmarks.serving.lineup import (
+    DIGITS_PER_TENSOR,
+    FIXED,
+    PROCESSES,
+    REFERENCE,
+    Stack,
+    all_stacks,
+    ours,
+    ours_in_float32,
+)
 from benchmarks.serving.turns import Figures
 from benchmarks.serving.wrk import Measurement
 from denoise.machine import cpus
 
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 BARE_CALLERS = 16  # The fixed answer's CPU time is taken from the rows of so many callers.
 
 
@@ -29,7 +41,7 @@ def report(figures: Figures, rounds: int) -> Iterator[str]:
     """The lines of docs/performance.md down to the sections that other scripts' figures stand in."""
     yield from ("# How fast it is", "", "Written by `make bench` (`python -m benchmarks.serving`).", "")
     yield f"One 28×28 PNG in, one out, over HTTP on loopback, driven by wrk: every stack in two processes on {cpus()}"
-    yield f"CPUs ({platform.machine()}) that wrk shares, medians of {turns.TURNS_PER_ROUND} turns in each of {rounds}"
+    yield f"CPUs ({processor()}) that wrk shares, medians of {turns.TURNS_PER_ROUND} turns in each of {rounds}"
     yield "rounds. *CPU* is the time of all server processes per request. *Efficiency* is the least that a request"
     yield "could take (a fixed answer from bare Starlette, decode, run at its best batch size, encode) over what it"
     yield "took. The machine is shared: read the ratios, not the figures. *To the bare handler* is the median of the"
@@ -43,6 +55,15 @@ def report(figures: Figures, rounds: int) -> Iterator[str]:
     yield from ("", f"## In process, one thread, in {PROCESSES} processes at once", "")
     yield from _in_process(beside)
     yield ""
+
+
+def processor() -> str:
+    """The processor's name, and which of its instructions for small numbers it has."""
+    path = Path("/proc/cpuinfo")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    name = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    flags = set(text.split())
+    return ", ".join([name[1] if name else platform.machine(), *(each for each in INSTRUCTIONS if each in flags)])
 
 
 def _stacks(figures: Figures, beside: dict[str, InProcess], callers: int) -> Iterator[str]:
@@ -63,7 +84,8 @@ def _stacks(figures: Figures, beside: dict[str, InProcess], callers: int) -> Ite
 
 def _efficiency(stack: Stack, middle: Measurement, figures: Figures, beside: dict[str, InProcess]) -> str:
     bare = figures.turns.get((FIXED.row, BARE_CALLERS))
-    model = beside.get(ours(stack.model).row)
+    timed = ours(stack.model) if stack.precision == "auto" else ours_in_float32(stack.model)
+    model = beside.get(timed.row)
     if not bare or not model or stack.fixed:
         return ""
     return f"{(median(bare).cpu_us + model.least_us) / middle.cpu_us:.2f}"
@@ -92,7 +114,8 @@ def _in_process(beside: dict[str, InProcess]) -> Iterator[str]:
         if stack.timed_in_process and not stack.digits_per_tensor and stack.row in beside:
             model = beside[stack.row]
             rates = " | ".join(f"{rate:,.0f}" for rate in model.digits_s.values())
-            yield f"| {stack.model} | {rates} | {model.decode_us:.0f} | {model.encode_us:.0f} |"
+            name = stack.model if stack.precision == "auto" else f"{stack.model}, float32"
+            yield f"| {name} | {rates} | {model.decode_us:.0f} | {model.encode_us:.0f} |"
 
 
 def comparison(pairs: Sequence[Sequence[Stack]], figures: Figures) -> Iterator[str]:

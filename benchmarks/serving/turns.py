@@ -48,7 +48,7 @@ def _measure_group(group: Sequence[Stack], figures: Figures) -> None:
         for callers in CALLERS:
             for stack in group:
                 if stack.timed_in_process:
-                    figures.in_process[stack.row].append(in_process.measure(stack.model))
+                    figures.in_process[stack.row].append(in_process.measure(stack.model, stack.precision))
             for turn in range(TURNS_PER_ROUND):
                 _take_turn(started[::-1] if turn % 2 else started, callers, figures, first=turn == 0)
 

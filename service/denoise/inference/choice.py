@@ -16,7 +16,7 @@ from denoise.errors import SetupError
 from denoise.inference import proof
 from denoise.inference.clock import DIGIT, warm_and_time
 from denoise.inference.proof import Difference
-from denoise.inference.ways import TOLERANCES, Way, Ways
+from denoise.inference.ways import CUDA, TOLERANCES, Way, Ways
 from denoise.pictures import Pixels
 
 if sys.platform != "win32":
@@ -78,7 +78,7 @@ def choose(ways: Ways, load: Callable[[Way], Model]) -> tuple[Model, Choice]:
             models.append(model)
     if len(models) == 1:
         return reference, Choice(last, ruled_out)
-    seconds = warm_and_time(models, reference.size)
+    seconds = warm_and_time(models, reference.size, on_gpu=any(model.way == CUDA for model in models))
     times = {model.way: each for model, each in zip(models, seconds, strict=True)}
     best = min(models, key=lambda model: times[model.way] * (WORTHWHILE_SHARE if model is reference else 1))
     best.seconds_per_pixel = times[best.way]

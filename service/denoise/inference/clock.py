@@ -17,7 +17,7 @@ TIMED_RUNS = 3
 Run = Callable[[Pixels], object]
 
 
-def warm_and_time(runs: Sequence[Run], size: tuple[int, int] | None) -> list[float]:
+def warm_and_time(runs: Sequence[Run], size: tuple[int, int] | None, *, on_gpu: bool = False) -> list[float]:
     """Seconds that each kind of run takes per pixel: the mean over all batch sizes that fit into a turn.
 
     Of each batch size the fastest of TIMED_RUNS counts. They take turns, so that what else goes on here disturbs all
@@ -26,7 +26,10 @@ def warm_and_time(runs: Sequence[Run], size: tuple[int, int] | None) -> list[flo
     Args:
         runs: take a batch `[batch, height, width, 1]`.
         size: height and width; of models of any size, if None, digits are what comes most.
+        on_gpu: whether one of them waits for a GPU, so that the time that passes has to be taken. The CPU time of the
+            process tells the same otherwise, and much the same while other processes keep the CPUs busy.
     """
+    clock = time.perf_counter if on_gpu else time.process_time
     height, width = size or DIGIT
     per_pixel: list[list[float]] = [[] for _ in runs]
     for count in sorted(PICTURES_PER_RUN):
@@ -34,13 +37,13 @@ def warm_and_time(runs: Sequence[Run], size: tuple[int, int] | None) -> list[flo
         fitting = [n for n, known in enumerate(per_pixel) if not known or pixels.size * known[-1] <= TURN_S]
         for number in fitting:
             runs[number](pixels)
-        seconds = np.array([[_seconds(runs[number], pixels) for number in fitting] for _ in range(TIMED_RUNS)])
+        seconds = np.array([[_seconds(clock, runs[number], pixels) for number in fitting] for _ in range(TIMED_RUNS)])
         for number, least in zip(fitting, seconds.min(axis=0), strict=True):
             per_pixel[number].append(float(least) / pixels.size)
     return [sum(known) / len(known) for known in per_pixel]
 
 
-def _seconds(run: Run, pixels: Pixels) -> float:
-    start = time.perf_counter()
+def _seconds(clock: Callable[[], float], run: Run, pixels: Pixels) -> float:
+    start = clock()
     run(pixels)
-    return time.perf_counter() - start
+    return clock() - start

@@ -108,7 +108,7 @@ class _Loader:
         """A file's model in a way that was chosen before. Raises SetupError."""
         denoiser = Denoiser(path, chosen.way, self._threads)
         if len(self._ways.open) > 1:
-            (denoiser.seconds_per_pixel,) = warm_and_time([denoiser], denoiser.size)
+            (denoiser.seconds_per_pixel,) = warm_and_time([denoiser], denoiser.size, on_gpu=chosen.way == CUDA)
         return denoiser
 
     def _try(self, path: Path, way: Way) -> Denoiser:

@@ -68,3 +68,17 @@ def test_every_stack_is_sent_what_it_takes() -> None:
     assert requests.body(Stack("raw", "conv_dae", ()))[1] == {"Content-Type": "image/png"}
     content, headers = requests.body(lineup.ours_by_tensor("conv_dae"))
     assert len(content) == int(headers["Inference-Header-Content-Length"]) + 64 * 784 * 4
+
+
+def test_the_processor_is_told_with_its_instructions() -> None:
+    assert table.processor()
+    assert "," not in table.processor().replace(", ", "")
+
+
+def test_ours_is_measured_with_and_without_bfloat16() -> None:
+    ours, exact = lineup.ours("unet_dae"), lineup.ours_in_float32("unet_dae")
+    assert ours.environment["DENOISE_PRECISION"] == ours.precision == "auto"
+    assert (
+        exact.environment["DENOISE_PRECISION"] == exact.precision == lineup.by_hand("unet_dae").precision == "float32"
+    )
+    assert {ours.row, exact.row} <= {stack.row for stack in lineup.all_stacks()}
