@@ -64,6 +64,8 @@ def read(path: Path) -> None:
         assert len(path.read_text(encoding="utf-8").splitlines()) > 1
     elif path.suffix == ".json":
         assert json.loads(path.read_bytes())["digits"]
+    elif path.suffix == ".csv":
+        assert len(path.read_text(encoding="utf-8").splitlines()) > 1
     else:
         with Image.open(path) as picture:
             picture.load()
