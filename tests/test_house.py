@@ -83,6 +83,7 @@ def test_imports_run_downwards_only(path: Path) -> None:
         ("pillow_heif", {"pictures/heif.py"}),
         ("onnxruntime", {"inference/onnx_runner.py"}),
         ("openvino", {"inference/openvino_runner.py"}),
+        ("onnx", {"inference/onnx_graph.py"}),
         ("typer", {"cli/commands.py", "cli/options.py"}),
         ("rich", {"cli/report.py"}),
         ("urllib3", {"cli/client.py"}),
@@ -106,6 +107,8 @@ def test_neither_tensorflow_nor_ray_is_in_an_environment_of_the_service(pins: st
     assert not any(name in text for name in ("tensorflow", "keras", "tf2onnx", "ray==", "pyarrow"))
 
 
-def test_nothing_needs_ray_at_its_start() -> None:
-    told = "import sys, denoise.cli.commands, denoise.server.process; print({'ray', 'pyarrow'} & set(sys.modules))"
+def test_nothing_needs_ray_or_onnx_at_its_start() -> None:
+    told = (
+        "import sys, denoise.cli.commands, denoise.server.process; print({'ray', 'pyarrow', 'onnx'} & set(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, check=True).stdout == b"set()\n"

@@ -12,6 +12,7 @@ from denoise.bulk.picture_files import ItemOutcome
 from denoise.bulk.plan import make_plan
 from denoise.bulk.provenance import sort_out
 from denoise.cleaning import Parameters
+from denoise.cli import adopt as adoption
 from denoise.cli import backend, doubts, options, pages, runs, streams
 from denoise.cli.client import HttpClient
 from denoise.cli.options import read_settings
@@ -26,6 +27,8 @@ denoise serve · serves the models over HTTP
 denoise models · lists the models
 
 denoise bulk · takes the noise off on all machines of a Ray cluster
+
+denoise adopt · makes an ONNX denoiser of another's making a model that is served
 
 denoise doctor · says what the models run on here, proves and times them
 
@@ -182,6 +185,30 @@ def doctor(device: options.DeviceOption = None, folder: options.ModelsOption = N
 
     for line in examination.examine(read_settings(device=device, models=folder)):
         say(line)
+
+
+@commands.command()
+def adopt(
+    model: options.ForeignArgument,
+    output: options.AdoptedOption = None,
+    task: options.TaskOption = "denoise",
+    title: options.TitleOption = "",
+    training_data: options.TrainingDataOption = "unknown",
+    noise: options.TrainingNoiseOption = "unknown",
+    overwrite: options.OverwriteOption = False,
+) -> None:
+    """Look at an ONNX denoiser of another's making, and write it as a file that the service serves.
+
+    denoise adopt dncnn.onnx
+
+    denoise adopt dncnn.onnx -o models/dncnn.onnx
+
+    It may take 1 or 3 channels, first or last, of one size or of any, 0 … 1, 0 … 255 or -1 … 1, and give the clean
+    picture or its noise: all that is found out, on digits that are drawn for it.
+    """
+    facts = {"title": title or model.stem, "training_data": training_data, "noise": noise}
+    for line in adoption.adopt(model, output, task, facts, overwrite=overwrite):
+        say(printable(line))
 
 
 @commands.command()

@@ -110,6 +110,15 @@ AddressOption = Annotated[
     typer.Option(help="A running Ray cluster; `auto`: this machine's.", show_default="one of this machine alone"),
 ]
 
+ForeignArgument = Annotated[Path, typer.Argument(help="An ONNX file: grey or colour pictures in, pictures out.")]
+AdoptedOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="The file to write.", show_default="none, it is only told")
+]
+TaskOption = Annotated[Literal["denoise", "reconstruct"], typer.Option(help="The route that is to serve it.")]
+TitleOption = Annotated[str, typer.Option(help="What people call it.", show_default="the file's name")]
+TrainingDataOption = Annotated[str, typer.Option(help="What it was trained on.")]
+TrainingNoiseOption = Annotated[str, typer.Option("--noise", help="What it was trained to take off.")]
+
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
 PortOption = Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8000")]
 WorkersOption = Annotated[

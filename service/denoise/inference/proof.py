@@ -45,12 +45,26 @@ def examples(size: tuple[int, int] | None) -> list[Pixels]:
     rng = np.random.default_rng(SEED)
     clean = np.stack([_draw_digit(rng) for _ in range(DIGITS)])
     factors = np.resize(np.array(NOISES, np.float32), DIGITS)[:, np.newaxis, np.newaxis]
-    digits = _spoil(clean, factors, rng)
+    digits = spoil(clean, factors, rng)
     if size is None:
-        return [digits[..., np.newaxis], _spoil(_lay_out(clean), np.float32(0.2), rng)[np.newaxis, :, :, np.newaxis]]
-    rows, columns = size[0] / DIGIT[0], size[1] / DIGIT[1]
-    stretched = digits[:, (np.arange(size[0]) / rows).astype(int)][:, :, (np.arange(size[1]) / columns).astype(int)]
-    return [stretched[..., np.newaxis]]
+        return [digits[..., np.newaxis], spoil(_lay_out(clean), np.float32(0.2), rng)[np.newaxis, :, :, np.newaxis]]
+    return [_stretch(digits, size)[..., np.newaxis]]
+
+
+def draw(size: tuple[int, int] | None) -> Pixels:
+    """Clean drawn digits `[16, height, width, 1]`, light on black; a sheet of all for any size, `[1, ...]`."""
+    rng = np.random.default_rng(SEED)
+    clean = np.stack([_draw_digit(rng) for _ in range(DIGITS)])
+    if size is None:
+        rows = clean.reshape(4, 4, *DIGIT).transpose(0, 2, 1, 3)
+        return rows.reshape(1, 4 * DIGIT[0], 4 * DIGIT[1], 1)
+    return _stretch(clean, size)[..., np.newaxis]
+
+
+def _stretch(pictures: Pixels, size: tuple[int, int]) -> Pixels:
+    """The nearest pixels of pictures `[batch, height, width]` of a digit's size, for another size."""
+    rows, columns = (np.arange(side) * of // side for side, of in zip(size, DIGIT, strict=True))
+    return pictures[:, rows][:, :, columns]
 
 
 def _draw_digit(rng: np.random.Generator) -> Pixels:
@@ -74,6 +88,7 @@ def _lay_out(digits: Pixels) -> Pixels:
     return page
 
 
-def _spoil(pixels: Pixels, factor: Pixels | np.float32, rng: np.random.Generator) -> Pixels:
+def spoil(pixels: Pixels, factor: Pixels | np.float32, rng: np.random.Generator) -> Pixels:
+    """Pixels with Gaussian noise of that factor, within 0 … 1."""
     noisy = pixels + factor * rng.standard_normal(pixels.shape, dtype=np.float32)
     return np.clip(noisy, 0, 1).astype(np.float32)
