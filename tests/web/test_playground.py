@@ -33,6 +33,13 @@ SEND = """([kind, name, type, base64]) => {
 }"""
 
 
+HAS_RED = """() => {
+    const canvas = document.getElementById("after");
+    const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return data.some((value, i) => i % 4 === 0 && value > data[i + 1] + 100);
+}"""
+
+
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     """A browser that nobody has used yet. Fails when a page in it asks another host or has an error to report."""
@@ -231,6 +238,83 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     split = page.get_by_role("slider", name="Before and after")
     split.press("ArrowRight")
     expect(split).to_have_attribute("aria-valuetext", "51 % before, 49 % after")
+
+
+def test_the_strength_changes_without_another_call(page: Page) -> None:
+    upload(page, NOISY_7)
+    expect(page.get_by_label("The picture noisy_7.png")).to_be_visible()
+    expect(page.locator("#psnr")).to_have_text("–")
+    clean = pixels(page.locator("#after")).astype(float)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_role("slider", name="Strength").fill("0.25")
+    sent = pixels(page.locator("#before"))
+    assert np.abs(pixels(page.locator("#after")) - (0.25 * clean + 0.75 * sent)).max() <= 2
+    assert asked == []
+    expect(page.locator("#call-text")).to_contain_text("strength=0.25")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save", exact=True).click()
+    with Image.open(download.value.path()) as picture:
+        assert np.abs(np.asarray(picture.convert("L")) - pixels(page.locator("#after")).astype(float)).max() <= 1
+
+
+def coloured(canvas: Locator) -> np.ndarray:
+    """What a canvas shows, `[height, width, 3]`."""
+    png = canvas.evaluate("canvas => canvas.toDataURL()").split(",")[1]
+    with Image.open(io.BytesIO(base64.b64decode(png))) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def test_ink_keeps_its_colour_where_that_is_wanted(page: Page, tmp_path: Path) -> None:
+    ink = np.asarray(Image.open(CLEAN_7).convert("L"))[:, :, None] / 255
+    red = np.rint(255 * (1 - ink) + ink * (200, 20, 20)).astype(np.uint8)
+    Image.fromarray(red).resize((112, 112)).save(tmp_path / "red.png")
+    upload(page, tmp_path / "red.png")
+    expect(page.get_by_label("The picture red.png")).to_be_visible()
+    page.get_by_role("switch", name="Ink in its colour").click()
+    expect(page.locator("#call-text")).to_contain_text("color=keep")
+    page.wait_for_function(HAS_RED)
+    shown = coloured(page.locator("#after")).astype(int)
+    dark = shown.min(axis=2) < 100
+    assert (shown[dark][:, 0] > shown[dark][:, 1] + 80).mean() > 0.9
+    assert (coloured(page.locator("#before")) == np.asarray(Image.open(tmp_path / "red.png"))).all()
+
+
+def test_each_page_of_a_scan_is_a_picture(page: Page, tmp_path: Path) -> None:
+    first, second = Image.open(NOISY_PAGE).convert("L"), Image.open(NOISY_7).convert("L")
+    first.save(tmp_path / "scan.tif", save_all=True, append_images=[second])
+    upload(page, tmp_path / "scan.tif")
+    thumbs = page.locator("#thumbs label")
+    expect(thumbs).to_have_count(2)
+    expect(page.locator("#after")).to_have_js_property("width", first.width)
+    thumbs.nth(1).click()
+    expect(page.locator("#after")).to_have_js_property("width", 28)
+    expect(thumbs.nth(1)).to_contain_text("scan-2.tif")
+    expect(page.locator("#call-text")).to_contain_text("@scan.tif")
+    expect(page.locator("#call-text")).to_contain_text("page=2")
+
+
+def test_warnings_stand_below_the_picture(page: Page) -> None:
+    def warn(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"warnings": ["Most of the answer is ink."]})
+
+    page.route("**/denoise?model=unet_dae*", warn)
+    upload(page, NOISY_7)
+    expect(page.get_by_role("list", name="Warnings")).to_have_text("Most of the answer is ink.")
+    page.unroute("**/denoise?model=unet_dae*")
+    upload(page, CLEAN_7)
+    expect(page.get_by_role("list", name="Warnings")).to_be_hidden()
+
+
+def test_on_a_phone_the_clean_picture_is_as_wide_as_the_pad(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    for file in (NOISY_PAGE, NOISY_7):
+        upload(page, file)
+        expect(page.get_by_label(f"The picture {file.name}")).to_be_visible()
+        pad = page.locator("#pad").bounding_box()
+        assert pad
+        expect(page.locator("#compare")).to_have_css("width", f"{pad['width']:.0f}px")
 
 
 @pytest.mark.parametrize("view", ["unet_dae", "All, side by side"])

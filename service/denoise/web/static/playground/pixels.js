@@ -7,7 +7,9 @@
 const TONES = 255;
 const MIDDLE = 128;
 const BEST_DB = 100; // what two pictures that are the same are said to have, as the service has it
-const ONE_TONE = 0.1 * TONES; // opaque pixels that spread less are bare ink
+const ONE_TONE = 0.1 * TONES; // opaque pixels that spread less are of one tone
+const LIGHT_INK = 0.05; // of which at most this share is dark
+const MOST_INK = 0.75; // of a picture's pixels; what covers more, and has two tones, has paper of its own
 
 /**
  * A file as a grey picture; null when it is of no kind that the browser knows, or too large for it.
@@ -27,29 +29,60 @@ export async function decode(file) {
   }
 }
 
-/** ITU-R BT.601, with what is transparent laid over black or white, whichever leaves the ink visible. */
+/** ITU-R BT.601, with what is transparent laid over black or white as the service does it. */
 function luma(rgba) {
   const count = rgba.length / 4;
   const grey = new Uint8ClampedArray(count);
   let weight = 0;
   let sum = 0;
   let squares = 0;
+  let dark = 0;
   for (let i = 0; i < count; i += 1) {
     grey[i] = 0.299 * rgba[4 * i] + 0.587 * rgba[4 * i + 1] + 0.114 * rgba[4 * i + 2];
     const alpha = rgba[4 * i + 3] / TONES;
     weight += alpha;
     sum += alpha * grey[i];
     squares += alpha * grey[i] ** 2;
+    if (grey[i] < MIDDLE) dark += alpha;
   }
   if (weight === count) return grey;
-  const mean = sum / Math.max(weight, 1e-9);
-  const bareInk = Math.sqrt(Math.max(squares / Math.max(weight, 1e-9) - mean ** 2, 0)) < ONE_TONE;
-  const paper = mean >= MIDDLE !== bareInk ? TONES : 0;
+  const opaque = Math.max(weight, 1e-9);
+  const mean = sum / opaque;
+  const twoTones = Math.sqrt(Math.max(squares / opaque - mean ** 2, 0)) >= ONE_TONE;
+  const hasPaper = weight > MOST_INK * count && twoTones;
+  const isWhite = hasPaper ? mean >= MIDDLE : dark / opaque > LIGHT_INK || mean < MIDDLE;
+  const paper = isWhite ? TONES : 0;
   for (let i = 0; i < count; i += 1) {
     const alpha = rgba[4 * i + 3] / TONES;
     grey[i] = alpha * grey[i] + (1 - alpha) * paper;
   }
   return grey;
+}
+
+/**
+ * Paints a file on a canvas as it is, with its colours; the canvas takes its size.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Blob} file of a kind that the browser knows
+ */
+export async function paintFile(canvas, file) {
+  const image = await createImageBitmap(file, { colorSpaceConversion: "none" });
+  canvas.width = image.width;
+  canvas.height = image.height;
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  image.close();
+}
+
+/**
+ * Lays so much of one canvas over another of the same size.
+ * @param {HTMLCanvasElement} canvas
+ * @param {HTMLCanvasElement} other
+ * @param {number} share 0 … 1
+ */
+export function blend(canvas, other, share) {
+  const context = canvas.getContext("2d");
+  context.globalAlpha = share;
+  context.drawImage(other, 0, 0);
+  context.globalAlpha = 1;
 }
 
 /** @returns {HTMLCanvasElement} */

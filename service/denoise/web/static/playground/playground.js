@@ -2,7 +2,20 @@
 
 import { CALLS } from "./calls.js";
 import { Pad } from "./pad.js";
-import { canvasOf, codePicture, decode, difference, noisy, paint, paintSmall, png, psnr } from "./pixels.js";
+import { countPages } from "./pages.js";
+import {
+  blend,
+  canvasOf,
+  codePicture,
+  decode,
+  difference,
+  noisy,
+  paint,
+  paintFile,
+  paintSmall,
+  png,
+  psnr,
+} from "./pixels.js";
 import * as service from "./service.js";
 
 const SAMPLES = [
@@ -25,6 +38,7 @@ const FREE_SCALE = 6; // from there a pixel more or less for some of a picture's
 const WIDE = 1.6; // width by height: such a picture gets more room
 const CHOICE = new Intl.ListFormat("en", { type: "disjunction" });
 const KEY = "denoise-key"; // in the session's storage
+const NARROW = matchMedia("(width < 760px)"); // as in playground.css: all is one column
 
 const $ = (id) => document.getElementById(id);
 
@@ -34,6 +48,7 @@ const $ = (id) => document.getElementById(id);
  * @typedef {object} Picture
  * @property {string} name of the file
  * @property {Blob | null} file null when it is drawn here
+ * @property {number | null} page of the file, from 1 on, where that has several
  * @property {import("./pixels.js").Grey | null} grey null when the browser does not know its kind
  * @property {Promise<object> | null} sent what is sent of it, once it is made
  * @property {Map<string, object>} answers by model; `problem` in those that failed
@@ -44,6 +59,8 @@ const state = {
   pictures: [],
   chosen: 0,
   noise: { drawn: 0.4, taken: 0 }, // what is taken often has noise of its own
+  strength: 1, // how much of an answer is shown
+  colour: false, // whether ink keeps its own
   seed: 5,
   models: [],
   view: ALL,
@@ -77,15 +94,36 @@ function draw() {
   }
 }
 
-const drawn = () => ({ name: "drawing.png", file: null, grey: pad.picture(), sent: null, answers: new Map() });
+const drawn = () => ({
+  name: "drawing.png",
+  file: null,
+  page: null,
+  grey: pad.picture(),
+  sent: null,
+  answers: new Map(),
+});
 
 /** @param {File[] | Promise<File[]>} files */
 async function takeFiles(files) {
   taken += 1;
   const turn = taken;
-  const read = async (file) => ({ name: file.name, file, grey: await decode(file), sent: null, answers: new Map() });
-  const pictures = await Promise.all((await files).map(read));
+  const pictures = (await Promise.all([...(await files)].map(picturesOf))).flat();
   if (turn === taken && pictures.length) take(pictures);
+}
+
+/** The pictures in a file: itself, or its pages. */
+async function picturesOf(file) {
+  const pages = await countPages(file, state.limits.max_files);
+  const one = { name: file.name, file, page: null, grey: await decode(file), sent: null, answers: new Map() };
+  if (pages === 1) return [one];
+  const end = file.name.slice(stem(file.name).length);
+  return Array.from({ length: pages }, (_, i) => ({
+    ...one,
+    name: `${stem(file.name)}-${i + 1}${end}`,
+    page: i + 1,
+    grey: null, // what the browser shows of such a file is its first page
+    answers: new Map(),
+  }));
 }
 
 function take(pictures) {
@@ -192,9 +230,9 @@ async function answerTo(picture, model, signal) {
     const told = await service.clean(sent.body, service.address(model, sent.parameters), { key: state.key, signal });
     const file = new Blob([Uint8Array.from(atob(told.image), (letter) => letter.charCodeAt(0))], { type: "image/png" });
     const after = await decode(file);
-    const { before, truth } = sent;
+    const { before, truth, original } = sent;
     const ratios = truth && { before: psnr(truth, before), after: psnr(truth, after) };
-    return { ...told, file, before, after, psnr: ratios ?? told.psnr };
+    return { ...told, file, before, after, original, colour: state.colour, psnr: ratios ?? told.psnr };
   } catch (problem) {
     if (!(problem instanceof service.Problem) && !signal.aborted) throw problem;
     return { problem };
@@ -202,13 +240,15 @@ async function answerTo(picture, model, signal) {
 }
 
 /** What is sent of a picture: the file as it is, or with noise laid over it. */
-async function prepare({ file, grey }) {
+async function prepare({ file, grey, page }) {
   const noise = file ? state.noise.taken : state.noise.drawn;
-  if (!noise) return { body: file ?? (await png(grey)), before: grey, parameters: {} };
+  const asked = { ...(page && { page }), ...(state.colour && { color: "keep" }) };
+  if (!noise) return { body: file ?? (await png(grey)), before: grey, original: grey && file, parameters: asked };
+  if (state.colour && file) return { body: file, before: null, parameters: { ...asked, noise, seed: state.seed } };
   const before = grey && noisy(grey, noise, state.seed);
   const body = before && (await png(before));
-  if (body && (!file || body.size <= most())) return { body, before, truth: grey, parameters: {} };
-  return { body: file, before: null, parameters: { noise, seed: state.seed } }; // the service lays its own
+  if (body && (!file || body.size <= most())) return { body, before, truth: grey, parameters: asked };
+  return { body: file, before: null, parameters: { ...asked, noise, seed: state.seed } }; // the service lays its own
 }
 
 const most = () => state.limits.max_body_bytes;
@@ -217,7 +257,7 @@ function amount(bytes) {
   return `${(bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
 }
 
-/** Noise or key are others now: every picture is asked about anew. */
+/** Noise, colour or key are others now: every picture is asked about anew. */
 function askAnew(ask) {
   for (const picture of state.pictures) Object.assign(picture, { sent: null, stale: true });
   ask();
@@ -231,6 +271,7 @@ function show(picture = chosen()) {
   if (picture !== chosen()) return;
   $("one").hidden = state.view === ALL;
   $("all").hidden = state.view !== ALL;
+  $("finish").hidden = state.view === ALL;
   $("result-title").textContent = state.view === ALL ? "Every model's answer" : "The clean picture";
   const { width, height } = picture?.grey ?? picture?.answers.get(state.view)?.after ?? { width: 1, height: 1 };
   const wide = width / height > WIDE;
@@ -248,6 +289,7 @@ function show(picture = chosen()) {
 function showOne(answer) {
   if (chosen() && !answer) return; // what was shown stays until it comes
   const good = Boolean(answer?.after);
+  showWarnings(answer?.warnings ?? []);
   $("blank").hidden = Boolean(chosen());
   $("compare").hidden = !good;
   $("facts").hidden = !good;
@@ -280,24 +322,66 @@ function tell(sentence) {
   telling = setTimeout(() => ($("status").textContent = sentence), SETTLED_MS);
 }
 
-function showCompared({ before, after, model }) {
+let painted = { answer: null, before: null, after: null }; // the one that was shown last: its strength changes quickly
+
+async function showCompared(answer) {
+  if (painted.answer !== answer) painted = { answer, ...(await paintBoth(answer)) };
+  if (answer !== chosen()?.answers.get(state.view)) return; // another one has been chosen meanwhile
+  const { before, model } = answer;
   $("compare").classList.toggle("alone", !before);
-  paint($("after"), after);
+  replace($("after"), mixed(painted));
   $("after").setAttribute("aria-label", `The clean picture by ${model}`);
-  if (before) paint($("before"), before);
+  if (before) replace($("before"), painted.before);
   $("before").setAttribute("aria-label", factor() ? "The picture with its noise" : "The picture as it came");
+  $("strength").disabled = !before;
   fit();
 }
 
-/** The pictures as large as there is room, a pixel of theirs as a whole number of the screen's where that shows. */
+/** What was sent and what came back, in colours where these are wanted. */
+async function paintBoth({ file, before, after, original, colour }) {
+  const canvases = { before: canvasOf(1, 1), after: canvasOf(1, 1) };
+  if (colour) await paintFile(canvases.after, file);
+  else paint(canvases.after, after);
+  if (before && colour && original) await paintFile(canvases.before, original);
+  else if (before) paint(canvases.before, before);
+  return canvases;
+}
+
+/** An answer at the strength that is wanted; the rest is what was sent. */
+function mixed({ answer, before, after }) {
+  if (state.strength === 1 || !answer.before) return after;
+  const canvas = canvasOf(after.width, after.height);
+  replace(canvas, after);
+  blend(canvas, before, 1 - state.strength);
+  return canvas;
+}
+
+function replace(canvas, other) {
+  canvas.width = other.width;
+  canvas.height = other.height;
+  canvas.getContext("2d").drawImage(other, 0, 0);
+}
+
+function showWarnings(warnings) {
+  $("warnings").hidden = !warnings.length;
+  $("warnings").replaceChildren(
+    ...warnings.map((warning) => Object.assign(document.createElement("li"), { textContent: warning })),
+  );
+}
+
+/**
+ * The pictures as large as there is room, a pixel of theirs as a whole number of the screen's where that shows; where
+ * all is one column, as wide as the drawing.
+ */
 function fit() {
   const { width, height } = $("after");
-  const scale = Math.min($("one").clientWidth / width, COMPARE_HEIGHT / height);
-  const whole = scale > 1 && scale < FREE_SCALE ? Math.floor(scale) : scale;
+  const across = $("one").clientWidth / width;
+  const scale = NARROW.matches ? across : Math.min(across, COMPARE_HEIGHT / height);
+  const whole = scale > 1 && scale < FREE_SCALE && !NARROW.matches ? Math.floor(scale) : scale;
   const box = $("compare");
   box.style.width = `${width * whole}px`;
   box.style.height = `${height * whole}px`;
-  box.classList.toggle("crisp", whole >= 1);
+  box.classList.toggle("crisp", whole >= FREE_SCALE || (whole >= 1 && Number.isInteger(whole)));
   $("main").style.setProperty("--shown", box.style.width);
 }
 
@@ -347,6 +431,7 @@ function paintFact(canvas, picture) {
 
 function showAll() {
   $("facts").hidden = true;
+  showWarnings([]);
   showProblem(null);
   const answers = state.models.map((model) => chosen()?.answers.get(model.name));
   state.models.forEach((model, i) => showCard($("all").children[i], answers[i]));
@@ -410,23 +495,33 @@ function showThumb(picture) {
 
 // ---- to take along ---------------------------------------------------------------------------------------------
 
+const fileName = (picture) => picture?.file?.name ?? "drawing.png";
 const nameOf = (picture, answer) => `${stem(picture.name)}-${answer.model}.png`;
+
+/** An answer's file as it is shown. */
+async function fileOf(answer) {
+  if (state.strength === 1 || !answer.before || state.view === ALL) return answer.file;
+  const canvas = mixed({ answer, ...(await paintBoth(answer)) });
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}
 
 /** The answers that are looked at, as files with names. */
 function saved(pictures = chosen() ? [chosen()] : []) {
   return pictures.flatMap((picture) =>
     [...picture.answers.values()]
       .filter((answer) => answer.file && (state.view === ALL || answer.model === state.view))
-      .map((answer) => ({ name: nameOf(picture, answer), file: answer.file })),
+      .map((answer) => ({ name: nameOf(picture, answer), answer })),
   );
 }
 
-function save(files) {
-  for (const { name, file } of files) {
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: name });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  }
+async function save(answers) {
+  for (const { name, answer } of answers) saveFile(name, await fileOf(answer));
+}
+
+function saveFile(name, file) {
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 function showCall() {
@@ -434,9 +529,14 @@ function showCall() {
   if (!model) return;
   const picture = chosen();
   const noise = factor();
-  const address = service.address(model, noise ? { noise, seed: state.seed } : {});
+  const address = service.address(model, {
+    ...(picture?.page && { page: picture.page }),
+    ...(state.colour && { color: "keep" }),
+    ...(state.strength < 1 && { strength: state.strength }),
+    ...(noise && { noise, seed: state.seed }),
+  });
   const kindOfFile = picture?.file ? service.kindOf(picture.file) : "image/png";
-  const name = picture?.name ?? "drawing.png";
+  const name = fileName(picture);
   const call = { address, file: name, kind: kindOfFile, keyed: Boolean(state.key) };
   $("call-text").textContent = CALLS[state.language](call);
   $("call-told").textContent = noise ? "The service draws its own noise of this kind, the same for the same seed." : "";
@@ -529,6 +629,16 @@ function listen() {
     askAnew(work);
   });
 
+  $("strength").addEventListener("input", () => {
+    state.strength = Number($("strength").value);
+    $("strength-value").textContent = state.strength.toFixed(2);
+    show();
+  });
+  $("colour").addEventListener("change", () => {
+    state.colour = $("colour").checked;
+    askAnew(work);
+  });
+
   $("models").addEventListener("change", (event) => {
     state.view = event.target.value;
     describeModel();
@@ -565,7 +675,7 @@ function listen() {
   $("save").addEventListener("click", () => save(saved()));
   $("save-all").addEventListener("click", () => save(saved(state.pictures)));
   $("save-input").addEventListener("click", async () => {
-    save([{ name: chosen().name, file: chosen().file ?? (await png(chosen().grey)) }]);
+    saveFile(fileName(chosen()), chosen().file ?? (await png(chosen().grey)));
   });
   $("copy").addEventListener("click", copy);
   for (const tab of document.querySelectorAll("[role=tab]")) {
