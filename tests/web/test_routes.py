@@ -101,6 +101,8 @@ def test_the_caller_says_in_accept_what_comes_back(tiny: TestClient, accept: str
     answer = tiny.post("/denoise", content=SEVEN, headers=headers)
     assert answer.headers["Content-Type"] == kind
     assert answer.headers["Vary"] == "Accept"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize(

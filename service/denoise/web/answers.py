@@ -32,6 +32,8 @@ DIGITS_OF_ONE = (NPY, ZIP, JSON)
 DIGITS_OF_SEVERAL = (ZIP, JSON)
 # Parsing it takes quadratic time in its length, and no client of good will sends half as much.
 LONGEST_ACCEPT = 1000
+# No cache keeps what somebody wrote, and no browser takes an answer for another kind than it is.
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 PROBLEMS_IN_ZIP = "problems.json"
 
 
@@ -186,6 +188,7 @@ def headers(model: Denoiser, timing: str) -> dict[str, str]:
         "Server-Timing": timing,
         **model_headers(model),
         "Vary": "Accept",
+        **PRIVATE,
     }
 
 

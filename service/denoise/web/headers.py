@@ -33,6 +33,8 @@ HEADERS: dict[str, Declaration] = {
     "Content-Disposition": _text(
         "Of a zip, or a TIFF of several pages: the name for its file.", 'attachment; filename="pictures.zip"'
     ),
+    "Cache-Control": _text("No cache is to keep it.", "no-store"),
+    "X-Content-Type-Options": _text("It is of the kind that it is said to be.", "nosniff"),
     "Vary": _text("The headers of the request that the answer depends on.", "Accept"),
     "Inference-Header-Content-Length": {
         "description": "Of binary tensors: how many bytes of JSON stand before them.",
@@ -56,6 +58,8 @@ OF_PICTURES = (
     "X-Failed-Items",
     "Content-Disposition",
     "Vary",
+    "Cache-Control",
+    "X-Content-Type-Options",
 )
 OF_TENSORS = ("Server-Timing", "X-Model", "X-Execution-Provider", "X-Precision", "Inference-Header-Content-Length")
 OF_STATUS = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}

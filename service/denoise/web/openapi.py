@@ -229,6 +229,8 @@ def describe(schema: dict[str, Any], service: Service) -> None:
             }
         if path in PICTURES and PICTURES[path] not in operation["description"]:
             operation["description"] += f"\n\n{PICTURES[path]}"
+        for parameter in operation.get("parameters", ()):
+            _forget_null(parameter["schema"])
         for status, response in operation["responses"].items():
             headers.declare(path, status, response)
         _exemplify(path, method, operation)
@@ -262,6 +264,14 @@ def _operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, An
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
             yield path, method, operation
+
+
+def _forget_null(schema: dict[str, Any]) -> None:
+    """A parameter that may be left out is never null in a query, for which generators would make classes."""
+    choices = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(choices) == 1:
+        del schema["anyOf"]
+        schema |= choices[0]
 
 
 def _choice(names: list[str]) -> dict[str, Any]:

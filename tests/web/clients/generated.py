@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from client import Client
-from client.api.images import denoise, reconstruct
+from client.api.images import denoise, digits, reconstruct
 from client.api.service import info, models
-from client.models import Answer, JsonBody, PictureForm, Problem
+from client.models import Answer, DenoiseFormat, JsonBody, PictureForm, Problem
 from client.types import File
 
 PNG, ZIP = b"\x89PNG", b"PK"
@@ -29,8 +29,11 @@ assert denoise.sync(client=client, body=PictureForm([sent()])).payload.read().st
 assert reconstruct.sync(client=client, body=PictureForm([sent(), sent()])).payload.read().startswith(ZIP)
 
 asked = JsonBody.from_dict({"inputs": base64.b64encode(picture).decode(), "parameters": {"seed": 1}})
-told = denoise.sync(client=client.with_headers({"Accept": "application/json"}), body=asked)
+told = denoise.sync(client=client, body=asked, format_=DenoiseFormat.JSON)
 assert Answer.from_dict(json.load(told.payload)).width == 28
+
+seven = digits.sync(client=client, body=PictureForm([sent()]))
+assert len(seven.digits) == 1
 
 problem = denoise.sync(client=client, body=File(io.BytesIO(b"no picture")))
 assert isinstance(problem, Problem)
