@@ -1,5 +1,6 @@
 """File bytes become grey pixels and back, whatever kind and mode they have."""
 
+import contextlib
 import io
 import struct
 import zlib
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from denoise.errors import BrokenBody, TooLarge, UnsupportedKind
-from denoise.pictures import images, png
+from denoise.pictures import avif, images, png
 from tests.conftest import CLEAN_7
 
 LIMIT = 1_000_000  # pixels
@@ -231,6 +232,25 @@ def test_heic_and_avif_keep_to_the_limits_of_what_they_declare(kind: str) -> Non
         images.decode(content.replace(declared, huge), LIMIT)
     with pytest.raises(UnsupportedKind, match="cannot hold the 9000×9000 pixels"):
         images.decode(content.replace(declared, huge), 10**10)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_an_avif_whose_frames_are_larger_than_it_says_is_refused(mode: str) -> None:
+    content = file(Image.new(mode, (400, 300)), "AVIF")
+    assert images.decode(content, LIMIT).shape == (300, 400)
+    declared, lied = (struct.pack(">II", *size) for size in ((400, 300), (40, 30)))
+    with pytest.raises(UnsupportedKind, match="declares 40×30 pixels, and holds a frame of 400×300"):
+        images.decode(content.replace(declared, lied), LIMIT)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_boxes_that_are_damaged_end_somewhere(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    content = bytearray(file(Image.new("L", (400, 300)), "AVIF"))
+    for place in random.integers(0, 300, 5):
+        content[place] = random.choice([0, 1, 255, random.integers(256)])
+    with contextlib.suppress(UnsupportedKind):
+        avif.check_frames(bytes(content), 400, 300)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from denoise.errors import BadParameter, TooLarge
+from denoise.errors import BadParameter, BrokenBody, TooLarge
 from denoise.pictures import images, tiff
 
 LIMIT = 1_000_000  # pixels
@@ -69,6 +69,12 @@ def test_pages_are_counted_no_further_than_they_may_be() -> None:
     with pytest.raises(TooLarge, match="more than 10,000 pages"):
         tiff.choose(with_directories(20_000), 1, 64)
     assert len(tiff.choose(with_directories(5, loop=True), None, 64)) == 5
+
+
+def test_a_page_of_too_many_tags_is_refused_before_they_are_read() -> None:
+    content = b"II*\0" + struct.pack("<IH", 8, 1001) + bytes(12 * 1001 + 4)
+    with pytest.raises(BrokenBody, match="1,001 tags; at most 1,000"):
+        tiff.choose(content, None, 64)
 
 
 @pytest.mark.parametrize("length", range(8, 60, 3))

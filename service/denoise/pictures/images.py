@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import AvifImagePlugin, GifImagePlugin, Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from denoise.errors import BrokenBody, NotAcceptable, TooLarge, UnsupportedKind
-from denoise.pictures import Colours, Pixels, capacity, heif, jpeg, png, samples, tiff
+from denoise.pictures import Colours, Pixels, avif, capacity, heif, jpeg, png, samples, tiff
 
 Kind = Literal["png", "jpeg", "webp", "tiff"]
 Dpi = tuple[float, float]
@@ -122,6 +122,8 @@ def _opened(content: bytes, max_pixels: int, sent: int | None) -> Iterator[Image
                 capacity.check_declared(sent or len(content), width, height, scans)
                 _check_first_frame(image)
                 tiff.check_own_bytes(image, len(content))
+                if image.format == "AVIF":
+                    avif.check_frames(content, width, height)
                 yield image
                 return
     except (BrokenBody, UnsupportedKind, MemoryError):

@@ -48,6 +48,8 @@ SIGNATURE_BYTES = 4
 # The first entry of a page that is another one made smaller (bit 0), or a mask (bit 2).
 SUBFILE_TYPE, NO_PAGE = 254, 0b101
 MOST_PAGES = 10_000
+# Reading a tag takes microseconds, and no program writes as many.
+MOST_TAGS = 1000
 
 
 def is_tiff(start: bytes | mmap) -> bool:
@@ -66,6 +68,7 @@ def choose(content: bytes | mmap, page: int | None, most: int) -> list[int]:
     Raises:
         BadParameter: there is no such page.
         TooLarge: there are more than `most`, or more than MOST_PAGES.
+        BrokenBody: one has more tags than MOST_TAGS.
     """
     if not is_tiff(content):
         pages = [0]
@@ -113,6 +116,8 @@ def _directories(content: bytes | mmap) -> Iterator[int]:
             return
         seen.add(directory)
         (entries,) = layout.length.unpack_from(content, directory)
+        if entries > MOST_TAGS:
+            raise BrokenBody(f"A page of the TIFF has {entries:,} tags; at most {MOST_TAGS:,} are taken.")
         first = directory + layout.length.size
         at = first + entries * layout.entry_bytes
         if not _is_beside_a_page(content[first : first + layout.entry_bytes], layout):
