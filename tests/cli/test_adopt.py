@@ -26,7 +26,7 @@ def test_a_foreign_model_is_written_and_served(tmp_path: Path) -> None:
     models.mkdir()
     told = adopt(path, "-o", models / "mine.onnx", "--title", "Threshold")
     assert told.returncode == 0, told.stderr
-    assert "any size, in grey, channels first" in told.stdout
+    assert "any size in multiples of 4, in grey, channels first" in told.stdout
     assert "light ink on black, 0 … 255" in told.stdout
     with TestClient(create_app(Settings(models=models))) as client:
         assert client.get("/models/mine").json()["title"] == "Threshold"

@@ -129,16 +129,27 @@ def test_a_model_that_takes_no_pictures_is_refused(tmp_path: Path, taken: Shape,
         adoption.adopt(path, "denoise", FACTS)
 
 
+def test_a_model_that_needs_multiples_of_more_than_four_gets_them(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("SpaceToDepth", ["x"], ["deep"], blocksize=16),
+        helper.make_node("DepthToSpace", ["deep"], ["y"], blocksize=16),
+    ]
+    adopted, model = loaded(foreign(tmp_path, nodes))
+    assert adopted.form.multiple == 16
+    seen = np.random.default_rng(0).random((3, 36, 44, 1), np.float32)
+    assert np.array_equal(model(seen).pixels, seen)
+
+
 def test_a_model_that_gives_another_size_is_refused(tmp_path: Path) -> None:
     path = foreign(tmp_path, [helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2])])
-    with pytest.raises(SetupError, match=r"gives \[1, 1, 56, 56\] for 1 pictures of 112×112"):
+    with pytest.raises(SetupError, match=r"gives \[2, 1, 6, 6\] for 2 pictures of 12×12"):
         adoption.adopt(path, "denoise", FACTS)
 
 
 def test_a_model_that_takes_one_picture_at_a_time_is_refused(tmp_path: Path) -> None:
     node = helper.make_node("Reshape", ["x", "shape"], ["y"])
     path = foreign(tmp_path, [node], (1, 1, 28, 28), (1, 1, 28, 28), shape=np.array([1, 1, 28, 28]))
-    with pytest.raises(SetupError, match="does not run on 16 pictures of 28×28"):
+    with pytest.raises(SetupError, match="does not run on 2 pictures of 28×28"):
         adoption.adopt(path, "denoise", FACTS)
 
 

@@ -16,14 +16,15 @@ import numpy as np
 from denoise.errors import SetupError
 from denoise.inference import onnx_graph, proof
 from denoise.inference.contract import Task
-from denoise.inference.foreign import COLOR, GREY, READINGS, Form, Reading
+from denoise.inference.foreign import COLOR, GREY, MULTIPLES, READINGS, Form, Reading
 from denoise.inference.onnx_graph import Model
 from denoise.inference.onnx_runner import CPU, OnnxRunner
 from denoise.pictures import Pixels
 from denoise.pictures.noise import psnr
 
 NOISE = np.float32(0.15)
-# A model of any size is tried on these heights and widths, the least and some odd multiples of what it may get.
+# A model of any size is tried on heights and widths of so many multiples, and then on what the service may give it.
+TRIED_MULTIPLES = ((3, 3), (3, 5))
 SIZES = ((28, 28), (36, 44), (64, 92))
 # Of readings that clean the drawn digits nearly as well as the best one, within so many dB, the simplest is taken.
 NEARLY_BEST_DB = 0.5
@@ -72,15 +73,30 @@ def adopt(path: Path, task: Task, facts: Mapping[str, str]) -> Adoption:
 
 
 def _with_outputs(path: Path, model: Model, form: Form) -> Form:
-    """The form with the channels that it really gives. Raises SetupError when it gives no picture of the same size."""
-    seen = _trial(form.size).noisy
-    given = list(_run(path, onnx_graph.wrap(model, form, READINGS[0], as_it_comes=True), seen).shape)
-    batch, height, width, _ = seen.shape
+    """The form with the channels that it gives, and the multiples that it needs. Raises SetupError when none do."""
+    raw = onnx_graph.wrap(model, form, READINGS[0], as_it_comes=True)
+    if form.size:
+        return form._replace(channels_given=_channels_given(path, raw, form, form.size))
+    troubles = []
+    for multiple in MULTIPLES:
+        try:
+            for rows, columns in TRIED_MULTIPLES:
+                channels = _channels_given(path, raw, form, (rows * multiple, columns * multiple))
+        except SetupError as error:
+            troubles.append(error)
+        else:
+            return form._replace(channels_given=channels, multiple=multiple)
+    raise troubles[0]
+
+
+def _channels_given(path: Path, raw: Model, form: Form, size: tuple[int, int]) -> int:
+    """The channels of a model's output for pictures of a size. Raises SetupError when these are not of that size."""
+    pixels = np.zeros((2, *size, 1), np.float32)
+    given = list(_run(path, raw, pixels).shape)
     for channels in (GREY, COLOR):
-        image = [batch, channels, height, width] if form.channels_first else [batch, height, width, channels]
-        if given == image:
-            return form._replace(channels_given=channels)
-    raise SetupError(f"{path} gives {given} for {batch} pictures of {width}×{height}: a picture for each is expected.")
+        if given == ([2, channels, *size] if form.channels_first else [2, *size, channels]):
+            return channels
+    raise SetupError(f"{path} gives {given} for 2 pictures of {size[1]}×{size[0]}: a picture for each is expected.")
 
 
 def _trial(size: tuple[int, int] | None) -> Trial:

@@ -4,6 +4,8 @@ from itertools import product
 from typing import NamedTuple
 
 GREY, COLOR = 1, 3
+# Of heights and widths. The service gives multiples of the first by itself.
+MULTIPLES = (4, 8, 16, 32, 64)
 WORDS = {GREY: "grey", COLOR: "colour"}
 
 
@@ -28,15 +30,17 @@ class Form(NamedTuple):
         channels: 1 or 3 of what it takes.
         channels_given: 1 or 3 of what it gives; 0 while that is not known.
         size: height and width; None when it takes any.
+        multiple: of which height and width have to be where it takes any.
     """
 
     channels_first: bool
     channels: int
     channels_given: int
     size: tuple[int, int] | None
+    multiple: int = MULTIPLES[0]
 
     def __str__(self) -> str:
-        size = f"{self.size[1]}×{self.size[0]}" if self.size else "any size"
+        size = f"{self.size[1]}×{self.size[0]}" if self.size else f"any size in multiples of {self.multiple}"
         place = "first" if self.channels_first else "last"
         return f"{size}, in {WORDS[self.channels]}, channels {place}, and gives them in {WORDS[self.channels_given]}"
 

@@ -5,17 +5,19 @@ onnx is needed for nothing else in the service: it comes with the extra `adopt`.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from denoise.errors import SetupError
-from denoise.inference.foreign import COLOR, GREY, Form, Reading
-from denoise.pictures import Pixels
+from denoise.inference.foreign import COLOR, GREY, MULTIPLES, Form, Reading
 
 Model = onnx.ModelProto
-LEAST_OPSET = 8  # Before it Min and Max do not broadcast.
+Values = NDArray[Any]
+LEAST_OPSET = 11  # Before it the edges to repeat have to be known when the file is made.
 LEAST_IR = 4  # Before it every weight is an input as well.
 IMAGE_AXES = len(("batch", "channels", "height", "width"))
 
@@ -87,23 +89,32 @@ class _Chain:
         self.graph, self.value = graph, value
         self.nodes: list[onnx.NodeProto] = []
 
-    def add(self, kind: str, other: Pixels | float | str | None = None, *, turned: bool = False) -> None:
-        """One more, of the picture and a constant or another value, in this order or `turned`."""
-        inputs = [self.value]
-        if isinstance(other, str):
-            inputs.append(other)
-        elif other is not None:
-            name = f"adopting/constant_{len(self.graph.initializer)}"
-            self.graph.initializer.append(numpy_helper.from_array(np.asarray(other, np.float32), name))
-            inputs.append(name)
+    def add(self, kind: str, *others: Values | float | str, turned: bool = False, **options: Any) -> None:
+        """One more, of the picture and constants or the names of other values, in this order or `turned`."""
+        inputs = [self.value, *(each if isinstance(each, str) else self._constant(each) for each in others)]
         place = len(self.nodes) + len(self.graph.node)
         self.value = f"adopting/{kind.lower()}_{place}"
-        self.nodes.append(helper.make_node(kind, inputs[::-1] if turned else inputs, [self.value], self.value))
+        node = helper.make_node(kind, inputs[::-1] if turned else inputs, [self.value], self.value, **options)
+        self.nodes.append(node)
 
-    def transpose(self, axes: Sequence[int]) -> None:
-        """Puts the axes in another order."""
-        self.add("Transpose")
-        self.nodes[-1].attribute.append(helper.make_attribute("perm", axes))
+    def _constant(self, value: Values | float) -> str:
+        name = f"adopting/constant_{len(self.graph.initializer)}"
+        array = np.float32(value) if isinstance(value, int | float) else value
+        self.graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def pad(self, multiple: int) -> str:
+        """Repeats the lower and right edges up to multiples; gives the name of the shape that was before."""
+        picture, steps = self.value, np.array([1, multiple, multiple, 1])
+        self.add("Shape")
+        shape = self.value
+        self.add("Mod", steps)
+        self.add("Sub", steps, turned=True)
+        self.add("Mod", steps)
+        self.add("Concat", np.zeros(IMAGE_AXES, np.int64), turned=True, axis=0)
+        pads, self.value = self.value, picture
+        self.add("Pad", pads, mode="edge")
+        return shape
 
     def scale(self, factor: float) -> None:
         """Multiplies, where that changes anything."""
@@ -129,6 +140,7 @@ def wrap(model: Model, form: Form, reading: Reading, *, as_it_comes: bool = Fals
     taken, given = graph.input[0].name, graph.output[0].name
     black, white = reading.range
     before = _Chain(graph, "image")
+    shape = before.pad(form.multiple) if form.multiple > MULTIPLES[0] and not as_it_comes else None
     if reading.dark_ink:
         before.add("Sub", 1.0, turned=True)
     before.scale(white - black)
@@ -137,13 +149,15 @@ def wrap(model: Model, form: Form, reading: Reading, *, as_it_comes: bool = Fals
     if form.channels == COLOR:
         before.add("MatMul", np.ones((1, COLOR), np.float32))
     if form.channels_first:
-        before.transpose([0, 3, 1, 2])
+        before.add("Transpose", perm=[0, 3, 1, 2])
     nodes = [*before.end(taken), *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
     after = _Chain(graph, given)
     if not as_it_comes:
         _turn_back(after, form, reading, seen)
+    if shape:
+        after.add("Slice", np.zeros(IMAGE_AXES, np.int64), shape)
     graph.node.extend(after.end("restored"))
     _declare(graph, form, as_it_comes=as_it_comes)
     return wrapped
@@ -153,7 +167,7 @@ def _turn_back(chain: _Chain, form: Form, reading: Reading, seen: str) -> None:
     """What follows the model; `seen` is the picture in the model's range, grey, with the channel last."""
     black, white = reading.range
     if form.channels_first:
-        chain.transpose([0, 2, 3, 1])
+        chain.add("Transpose", perm=[0, 2, 3, 1])
     if form.channels_given == COLOR:
         chain.add("MatMul", np.full((COLOR, 1), 1 / COLOR, np.float32))
     if reading.gives_noise:
