@@ -1,9 +1,9 @@
 // Calls the service by what openapi-generator has made, which lies beside this file in `client`. Prints as the others do.
-import { openAsBlob } from "node:fs";
+import { readFileSync } from "node:fs";
 import { Configuration, ImagesApi, ProblemFromJSON, ResponseError, AnswerFromJSON, ServiceApi } from "./client";
 
 async function main(basePath: string, path: string): Promise<void> {
-  const file = [await openAsBlob(path)];
+  const file = [new Blob([new Uint8Array(readFileSync(path))])];
   const images = new ImagesApi(new Configuration({ basePath }));
 
   const picture = await images.denoise({ file });
