@@ -62,7 +62,9 @@ class Settings(BaseSettings):
     )
     max_body_bytes: PositiveInt = Field(32 * 1024 * 1024, description="largest request body, in bytes")
     max_pixels: PositiveInt = Field(MAX_PIXELS, description="largest picture, in pixels (width times height)")
-    max_files: PositiveInt = Field(64, description="pictures in one request: files of a form, or of a zip")
+    max_files: PositiveInt = Field(
+        64, description="pictures in one request: files of a form or a zip, and pages of a TIFF"
+    )
     max_unpacked_bytes: PositiveInt = Field(
         64 * 1024 * 1024, description="largest sum of the files in a zip, unpacked, in bytes"
     )

@@ -19,6 +19,8 @@ def uncertainty(seen: Pixels, answer: Pixels) -> float:
         seen: what the model saw, 0 … 1.
         answer: what it made of it, of the same shape.
     """
+    if seen.size <= PIXELS_PER_BAND:
+        return 4 * _doubt(seen, answer) / answer.size
     rows = max(1, PIXELS_PER_BAND // seen.shape[1])
     bands = [slice(start, start + rows) for start in range(0, len(seen), rows)]
     return 4 * sum(_doubt(seen[band], answer[band]) for band in bands) / answer.size
