@@ -76,6 +76,17 @@ def test_an_array_gives_one_of_its_shape_and_type(shape: tuple[int, ...], kind: 
     assert shape[-1] != 4 or (answer[..., 3] == white).all()
 
 
+def test_a_file_of_several_pages_is_not_taken_for_its_first(tmp_path: Path) -> None:
+    page = Image.open(NOISY_7)
+    page.save(tmp_path / "fax.tif", save_all=True, append_images=[page, page])
+    for given in (tmp_path / "fax.tif", (tmp_path / "fax.tif").read_bytes()):
+        with pytest.raises(UnsupportedKind, match="The file has 3 pages, and one picture comes back"):
+            denoise.clean(given, model="easy_dae")
+    with Image.open(tmp_path / "fax.tif") as image:
+        image.seek(1)
+        assert denoise.clean(image, model="easy_dae").size == (28, 28)
+
+
 def test_colour_can_be_kept() -> None:
     red = np.full((60, 60, 3), 245, np.uint8)
     red[20:40, 28:32] = (200, 30, 30)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from denoise.errors import BadTensor, UnsupportedKind
-from denoise.pictures import RANGE_SLACK, Colours, Pixels, images, samples, transparency
+from denoise.pictures import RANGE_SLACK, Colours, Pixels, images, samples, tiff, transparency
 from denoise.pictures.images import Picture
 
 Array = NDArray[Any]
@@ -28,15 +28,15 @@ def read(picture: Object, *, in_colour: bool) -> bytes | Picture:
     """A picture as `cleaning` takes it.
 
     Raises:
-        UnsupportedKind: it is of no kind in Object.
+        UnsupportedKind: it is of no kind in Object, or a file of several pages.
         BadTensor: an array of a shape, or with values, that no picture has.
         OSError: the file at a path cannot be read.
     """
     match picture:
         case bytes():
-            return picture
+            return _of_one_page(picture)
         case str() | PathLike():
-            return Path(picture).read_bytes()
+            return _of_one_page(Path(picture).read_bytes())
         case Image.Image():
             return Picture(*samples.read(picture, in_colour))
         case np.ndarray():
@@ -44,6 +44,15 @@ def read(picture: Object, *, in_colour: bool) -> bytes | Picture:
     raise UnsupportedKind(
         f"A {type(picture).__name__} is no picture; a path, bytes, an image of Pillow and an array of NumPy are."
     )
+
+
+def _of_one_page(content: bytes) -> bytes:
+    if (pages := len(tiff.choose(content, None, tiff.MOST_PAGES))) > 1:
+        raise UnsupportedKind(
+            f"The file has {pages:,} pages, and one picture comes back; give each by itself, as Pillow's "
+            "ImageSequence has them."
+        )
+    return content
 
 
 def as_file(picture: Object, *, in_colour: bool) -> bytes:
