@@ -130,6 +130,20 @@ def test_a_model_of_any_size_gets_large_strokes_smaller(digits: Pixels) -> None:
     assert framing.restore(framed, frame, native=True).shape == framed.shape
 
 
+@pytest.mark.parametrize("scale", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize(("factor", "most"), [(0.0, 5.5), (0.2, 4.5)])
+def test_strokes_of_any_width_become_about_as_wide_as_was_learnt(
+    digits: Pixels, scale: int, factor: float, most: float
+) -> None:
+    side = 28 * scale
+    picture = np.concatenate([page(d, side=side, shape=(side, side), at=(0, 0)) for d in digits[:6]], axis=1)
+    light = 0.9 * (1 - 0.7 * picture)
+    framed = framing.fit(noisy(light, factor * 0.6), None, None)[0]
+    shrunk = framed.shape[1] / light.shape[1]
+    assert shrunk <= 1
+    assert 0.6 * min(2.5 * scale, most) <= 2.5 * scale * shrunk <= 2.5 * most
+
+
 def test_a_dark_strip_along_an_edge_is_neither_paper_nor_ink(digits: Pixels) -> None:
     for digit in digits[:10]:
         picture = 0.85 - 0.6 * page(digit, side=280, shape=(400, 500), at=(70, 150))

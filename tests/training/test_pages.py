@@ -7,12 +7,15 @@ from denoise.pictures import strokes
 from tests.conftest import Pixels
 from training import pages
 
+MNIST_STROKE_PX = 2.5
+
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 3.0])
 def test_strokes_are_as_large_as_the_scale_says(digits: Pixels, scale: float) -> None:
     random = np.random.default_rng(0)
     drawn = [pages.page(digits[:1000, ..., np.newaxis], (150, 200), scale, random) for _ in range(8)]
-    assert np.median([strokes.size(page[..., 0]) for page in drawn]) == pytest.approx(scale, rel=0.35)
+    widths = [strokes.measure(page[..., 0]).width for page in drawn]
+    assert np.median(widths) == pytest.approx(MNIST_STROKE_PX * scale, abs=1)
     assert all(0.03 < page.mean() < 0.3 for page in drawn)
 
 

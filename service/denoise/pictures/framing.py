@@ -4,8 +4,8 @@ A model of one size gets the picture's digit, framed as MNIST frames its digits:
 becomes 20 of 28 pixels, the centre of mass the middle. Inside, paper becomes 0 and ink 1. Outside the picture there is
 paper. Where the digit lies is seen on a thumbnail (paper, ink, polarity).
 
-A model that takes any size gets the whole picture, shrunk where its strokes are much larger than those that the model
-has learnt from. What it sees:
+A model that takes any size gets the whole picture, shrunk so that strokes are at most 5 px wide, or 3.5 px in strong
+noise; nothing is enlarged, which was tried and made all answers worse. What it sees:
 
 - Up to SMALL_PICTURE pixels (64×64) the picture as it is but for its polarity: light ink on black, 0 … 1.
 - Of anything larger `clip(gain · (1 - light / paper), 0, 1)`, where `light` is the picture as dark ink on light paper.
@@ -20,10 +20,11 @@ from typing import NamedTuple
 import numpy as np
 
 from denoise.errors import BadParameter
-from denoise.pictures import MULTIPLE, SMALL_PICTURE, Pixels, Plane, ink, page, paper, polarity, strokes
+from denoise.pictures import MULTIPLE, SMALL_PICTURE, Pixels, Plane, ink, page, paper, polarity
 from denoise.pictures.ink import Mask
 from denoise.pictures.paper import LEAST_CONTRAST, Look
 from denoise.pictures.resampling import Span, inside, resample
+from denoise.pictures.strokes import Strokes
 
 # What a caller says of the ink, and `fit`'s argument for it.
 INVERTED = {"auto": None, "true": True, "false": False}
@@ -36,11 +37,13 @@ CENTRE_OFFSET_PX = 0.5
 # The brightest part of a frame, of this share, is ink in any digit; its mean becomes 1.
 INK_SHARE = 0.06
 LONGEST_THIN_SIDE = 100_000
-# Sizes of strokes, in MNIST's: a model of any size has learnt up to the first; larger ones are shrunk to the second.
-LARGEST_STROKES = 3.0
-WORKING_STROKES = 2.0
-# In a picture with a side of fewer pixels no strokes can be larger than LARGEST_STROKES.
-LEAST_SIDE_OF_LARGE_STROKES = 64
+# Broader strokes are shrunk to so many pixels; MNIST's have 2.5, and a model of any size has learnt them at up to three
+# times their size. Where noise is strong, a smaller picture is worth more than its finer edges.
+WORKING_STROKES_PX, NOISY_STROKES_PX = 5.0, 3.5
+# These deviations of the noise, as shares of the ink's strength, are little and much.
+LITTLE_NOISE, MUCH_NOISE = 0.08, 0.2
+# A picture loses by being resampled, so less than this factor is left alone.
+WORTHWHILE_SHRINKING = 1.1
 
 
 class Frame(NamedTuple):
@@ -78,14 +81,9 @@ def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> 
         return _fit_digit(pixels, size, inverted)
     if inverted is None:
         inverted = polarity.judge(pixels).dark
-    if size is None and pixels.size > SMALL_PICTURE:
-        on_white = polarity.turn(pixels, not inverted)
-        light = page.divide(on_white, page.look(on_white))
-    else:
-        light = polarity.turn(pixels, inverted)
     if size:
-        return light, Frame((height, width), inverted, (0.0, height), (0.0, width))
-    fitted, rows, columns = _fit_whole(light)
+        return polarity.turn(pixels, inverted), Frame((height, width), inverted, (0.0, height), (0.0, width))
+    fitted, rows, columns = _fit_page(pixels, inverted)
     return fitted, Frame((height, width), inverted, rows, columns)
 
 
@@ -131,31 +129,40 @@ def _off_paper(pixels: Pixels, look: Look, size: tuple[int, int], rows: Span, co
     return off
 
 
-def _fit_whole(light: Pixels) -> tuple[Pixels, Span, Span]:
+def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Span, Span]:
     """A whole picture at the scale that a model of any size is at home in, its sides multiples of MULTIPLE.
 
     Also the rows and columns of the picture that it takes: more than there are, where it was padded by reflection.
     """
-    height, width = _working_shape(light)
-    scale = light.shape[0] / height, light.shape[1] / width
-    if (height, width) != light.shape:
-        small = resample(light, (height, width), (0, light.shape[0]), (0, light.shape[1]))
-        light = np.clip(small, 0, 1).astype(np.float32)
+    if pixels.size <= SMALL_PICTURE:
+        fitted, scale = polarity.turn(pixels, inverted), (1.0, 1.0)
+    else:
+        light = polarity.turn(pixels, not inverted)
+        look = page.look(light)
+        height, width = _working_shape(light.shape, look.strokes)
+        scale = light.shape[0] / height, light.shape[1] / width
+        if (height, width) != light.shape:
+            light = resample(light, (height, width), (0, light.shape[0]), (0, light.shape[1])).astype(
+                np.float32, copy=False
+            )
+        fitted = page.divide(light, look)
+    height, width = fitted.shape
     if min(height, width) < MULTIPLE and max(height, width) > LONGEST_THIN_SIDE:  # Padding would multiply the work.
         raise BadParameter(
-            f"A picture of {light.shape[1]}×{light.shape[0]} pixels is too thin for a model of any size: "
+            f"A picture of {pixels.shape[1]}×{pixels.shape[0]} pixels is too thin for a model of any size: "
             f"with a side under {MULTIPLE} the other one may have {LONGEST_THIN_SIDE:,}."
         )
     if height % MULTIPLE or width % MULTIPLE:
-        light = np.pad(light, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)), mode="symmetric")
-    return light, (0.0, light.shape[0] * scale[0]), (0.0, light.shape[1] * scale[1])
+        fitted = np.pad(fitted, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)), mode="symmetric")
+    return fitted, (0.0, fitted.shape[0] * scale[0]), (0.0, fitted.shape[1] * scale[1])
 
 
-def _working_shape(light: Pixels) -> tuple[int, int]:
-    """Height and width at which a picture's strokes have a size that a model has learnt from."""
-    size = strokes.size(light) if min(light.shape) >= LEAST_SIDE_OF_LARGE_STROKES else 1.0
-    shrink = size / WORKING_STROKES if size > LARGEST_STROKES else 1.0
-    height, width = (max(1, round(side / shrink)) for side in light.shape)
+def _working_shape(shape: tuple[int, ...], found: Strokes) -> tuple[int, int]:
+    """Height and width at which a picture's strokes are as wide as those that a model has learnt from."""
+    noise = found.noise / max(found.strength, LEAST_CONTRAST)
+    working = float(np.interp(noise, (LITTLE_NOISE, MUCH_NOISE), (WORKING_STROKES_PX, NOISY_STROKES_PX)))
+    shrink = found.width / working if found.width > WORTHWHILE_SHRINKING * working else 1.0
+    height, width = (max(1, round(side / shrink)) for side in shape)
     return height, width
 
 

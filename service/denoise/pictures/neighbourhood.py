@@ -6,7 +6,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from denoise.pictures import Plane
 
 # A median is taken of so many points of its window a side: more take longer and change it little.
-SAMPLES_A_SIDE = 7
+SAMPLES_A_SIDE = 5
+# From one place where a median is taken to the next there is this part of the window.
+STEPS_A_WINDOW = 4
+# Adding so few pixels is faster than the difference of two sums.
+FEW_PIXELS = 4
 
 
 def block_means(pixels: Plane, down: int, across: int) -> Plane:
@@ -31,16 +35,25 @@ def mean(pixels: Plane, window: int) -> Plane:
 
 
 def median(pixels: Plane, window: int) -> Plane:
-    """About the median of the `window`×`window` pixels around each pixel, from samples, on steps of an eighth of it."""
-    step, samples = max(1, window // 8), min(window, SAMPLES_A_SIDE)
+    """About the median of the `window`×`window` pixels around each pixel, from samples, on steps of a quarter of it."""
+    step, samples = max(1, window // STEPS_A_WINDOW), min(window, SAMPLES_A_SIDE)
     apart = window // samples
     span = apart * (samples - 1)
     padded = np.pad(pixels, (span // 2, span - span // 2), mode="symmetric")
-    windows = sliding_window_view(padded, (span + 1, span + 1))[::step, ::step, ::apart, ::apart]
-    middle = np.median(windows.reshape(*windows.shape[:2], -1), axis=2)
-    if step == 1:
-        return middle
-    return middle.repeat(step, axis=0).repeat(step, axis=1)[: pixels.shape[0], : pixels.shape[1]]
+    top, left = (min(step // 2, length - 1) for length in pixels.shape)
+    windows = sliding_window_view(padded, (span + 1, span + 1))[top::step, left::step, ::apart, ::apart]
+    middle = samples * samples // 2
+    medians: Plane = np.partition(windows.reshape(*windows.shape[:2], -1), middle, axis=2)[:, :, middle]
+    return spread(medians, step, pixels.shape)
+
+
+def spread(blocks: Plane, side: int, shape: tuple[int, ...]) -> Plane:
+    """A picture of `shape` made of blocks of `side`×`side` equal pixels; the last ones are cut or go on."""
+    rows, columns = (
+        np.minimum(np.arange(length) // side, count - 1) for length, count in zip(shape, blocks.shape, strict=True)
+    )
+    spread_out: Plane = blocks[rows].take(columns, axis=1)
+    return spread_out
 
 
 def _row_means(pixels: Plane, count: int) -> Plane:
@@ -68,8 +81,14 @@ def _row_maxima(pixels: Plane, window: int) -> Plane:
 def _running_means(pixels: Plane, window: int) -> Plane:
     """Along the first axis the mean of `window` pixels."""
     before = window // 2
-    padded = np.pad(pixels, ((before + 1, window - 1 - before), (0, 0)), mode="edge").astype(np.float64)
-    padded[0] = 0
-    sums = np.cumsum(padded, axis=0)
-    means: Plane = ((sums[window:] - sums[:-window]) / window).astype(np.float32)
+    padded = np.pad(pixels, ((before, window - 1 - before), (0, 0)), mode="edge")
+    if window <= FEW_PIXELS:
+        total = padded[: len(pixels)].copy()
+        for i in range(1, window):
+            total += padded[i : i + len(pixels)]
+    else:
+        sums = np.cumsum(padded, axis=0, dtype=np.float64)
+        total = sums[window - 1 :].copy()
+        total[1:] -= sums[:-window]
+    means: Plane = (total / window).astype(np.float32)
     return means

@@ -2,7 +2,7 @@
 
 The paper is found on a thumbnail, where noise is averaged away: what is dark and narrower than a window is filled with
 its surroundings (a maximum, then a minimum, which leaves the edges of shadows and tables where they are), then comes a
-median, and at last the mean of what is paper there. The window is first an eighth of the page's shorter side, then only
+median, and at last the mean of what is paper there. The window is first a quarter of the page's shorter side, then only
 as wide as the strokes that were found, so that it follows folds and stains as well.
 
 Where many pixels are as light as pixels can be, the paper is that light too: their noise was clipped, or light paper
@@ -21,8 +21,9 @@ from denoise.pictures.strokes import Strokes
 # Strokes are measured on about so many pixels, paper on a thumbnail of them.
 MEASURED_PIXELS = 1_000_000
 THUMBNAIL_PIXELS = 200_000
-# The first window is this share of the thumbnail's shorter side; the second is so many strokes and pixels wide.
-FIRST_WINDOW_SHARE = 1 / 8
+# The first window is this share of the thumbnail's shorter side, or so many pixels; the second is so many strokes and
+# pixels wide.
+FIRST_WINDOW_SHARE, FIRST_WINDOW_PX = 1 / 4, 15
 SECOND_WINDOW_STROKES, SECOND_WINDOW_PX = 4, 3
 LEAST_WINDOW_PX = 5
 # A pixel from here on is as light as can be; where this share of the pixels is, the paper is.
@@ -60,17 +61,17 @@ def look(light: Pixels) -> Look:
     measured = neighbourhood.block_means(light, block, block)
     shrink = _block(measured.size, THUMBNAIL_PIXELS)
     thumbnail = neighbourhood.block_means(measured, shrink, shrink)
-    window = max(LEAST_WINDOW_PX, round(FIRST_WINDOW_SHARE * min(thumbnail.shape)))
+    window = max(FIRST_WINDOW_PX, round(FIRST_WINDOW_SHARE * min(thumbnail.shape)))
     white = neighbourhood.block_means((light[::block, ::block] >= SATURATED).astype(np.float32), shrink, shrink)
     # Ink hides the paper, so what is no wider than two windows is as its surroundings.
     often = (neighbourhood.mean(white, window) > SATURATED_SHARE).astype(np.float32)
     saturated = neighbourhood.minimum(neighbourhood.maximum(often, 2 * window), 2 * window) > 0
     paper = _paper(thumbnail, saturated, window, FIRST_STRENGTH)
-    found = strokes.measure(1 - measured / _spread(paper, measured.shape))
+    found = strokes.measure(1 - measured / neighbourhood.spread(paper, shrink, measured.shape))
     narrow = max(LEAST_WINDOW_PX, round(SECOND_WINDOW_STROKES * found.broad / shrink) + SECOND_WINDOW_PX)
     if found.broad and narrow < window:
         paper = _paper(thumbnail, saturated, narrow, found.strength)
-        again = strokes.measure(1 - measured / _spread(paper, measured.shape))
+        again = strokes.measure(1 - measured / neighbourhood.spread(paper, shrink, measured.shape))
         found = again if again.broad else found
     gain = 1 / max(found.strength, 1 / LARGEST_GAIN) if 0 < found.strength < STRONG_INK else 1.0
     return Look(paper, gain, found._replace(width=found.width * block, broad=found.broad * block))
@@ -93,15 +94,17 @@ def _block(pixels: int, most: int) -> int:
 def _paper(thumbnail: Plane, saturated: NDArray[np.bool_], window: int, strength: float) -> Plane:
     """The thumbnail without ink of `strength` that is narrower than the window, and white where it is `saturated`."""
     smooth = neighbourhood.mean(thumbnail, 3)
-    closed = neighbourhood.median(neighbourhood.minimum(neighbourhood.maximum(smooth, window), window), window)
-    closed = np.maximum(closed, DARKEST_PAPER)
-    ratio = thumbnail / closed
+    filled = neighbourhood.minimum(neighbourhood.maximum(smooth, window), window)
+    middling = np.maximum(neighbourhood.median(filled, window), DARKEST_PAPER)
+    ratio = thumbnail / middling
     shown = (ratio > 1 - PAPER_SHARE * strength).astype(np.float32)
     share = neighbourhood.mean(shown, window)
     level = neighbourhood.mean(ratio * shown, window) / np.maximum(share, PAPER_SHOWN)
-    levelled: Plane = np.where(share > PAPER_SHOWN, closed * level, closed)
-    levelled[saturated] = 1
-    return np.clip(neighbourhood.mean(levelled, max(3, window // 4)), DARKEST_PAPER, 1)
+    paper: Plane = np.where(share > PAPER_SHOWN, middling * level, middling)
+    paper[saturated] = 1
+    # At the edge of a table or a shadow the mean is lighter than the darker side.
+    paper = np.where(saturated, 1, np.minimum(neighbourhood.mean(paper, max(3, window // 4)), filled))
+    return np.clip(paper, DARKEST_PAPER, 1).astype(np.float32, copy=False)
 
 
 def _spread(paper: Plane, shape: tuple[int, ...]) -> Plane:

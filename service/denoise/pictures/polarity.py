@@ -3,8 +3,8 @@
 A small picture's skewness about its mean or median often says it all at once. Any other is looked at in tiles. Ink is
 what differs from the median around it and is narrower than that neighbourhood: on a tile with ink these differences
 are skewed, towards dark or towards light, while shadows and the edges of tables leave next to none. Each tile has a
-vote that weighs as much as its skewness is clear, and one without marks has none. Where nobody votes, the picture has
-the polarity of its brightness.
+vote that weighs as much as its skewness is clear and its ink is strong, and one without marks has none. Where nobody
+votes, the picture has the polarity of its brightness.
 """
 
 from typing import NamedTuple
@@ -27,6 +27,8 @@ TILE_SHARE, LEAST_TILE = 1 / 10, 8
 STROKE_SHARE = 0.6
 # The skewness from which on a tile has a vote, and from which on a whole one.
 LEAST_SKEWNESS, FULL_SKEWNESS = 0.4, 1.5
+# A tile whose deviation is this share of the clearest tiles' has a whole vote: printed patterns are many and faint.
+CLEAR_SHARE, CLEAR_PERCENTILE = 0.5, 90
 # Pictures that people send are mostly dark ink on light paper, which decides between votes that are as good as even.
 LEAN_TO_DARK = 0.1
 
@@ -82,8 +84,11 @@ def _vote(pixels: Pixels) -> Plane:
     second = neighbourhood.block_means(off * off, tile, tile)
     third = neighbourhood.block_means(off**3, tile, tile)
     skewness = third / np.maximum(second, LEAST_CONTRAST**2) ** 1.5
-    votes: Plane = np.clip(skewness / FULL_SKEWNESS, -1, 1) * (np.abs(skewness) > LEAST_SKEWNESS)
-    return votes
+    deviations = np.sqrt(second)
+    clear = CLEAR_SHARE * float(np.percentile(deviations, CLEAR_PERCENTILE)) + np.finfo(np.float32).tiny
+    votes = np.clip(skewness / FULL_SKEWNESS, -1, 1) * (np.abs(skewness) > LEAST_SKEWNESS)
+    weighed: Plane = votes * np.minimum(1, deviations / clear)
+    return weighed
 
 
 def _off_surroundings(thumbnail: Plane, window: int) -> Plane:

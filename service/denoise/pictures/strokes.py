@@ -1,6 +1,5 @@
 """How wide and how strong the strokes of a picture are, whatever its noise; pure numpy."""
 
-import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -22,31 +21,31 @@ FRAME_SHARE = 0.4
 # Fewer pixels of strokes tell nothing of them.
 LEAST_PIXELS = 20
 STRENGTH_PERCENTILE = 80
-# Ink of fewer deviations of the noise is looked at from further off, as long as the picture has as many pixels a side.
-CLEAR_DEVIATIONS = 5.0
+# Ink of fewer deviations of the noise is looked at from further off too, as long as so many pixels a side are left.
+# That is believed when ink is of fewer deviations still, or when strokes turn out to be so many times as wide.
+CLEAR_DEVIATIONS, SURE_DEVIATIONS = 12.0, 5.0
+BITS_OF_STROKES = 3.0
 LEAST_SIDE_SHRUNK = 32
-
-# A picture is halved while both sides have as many pixels.
-LEAST_SIDE = 4
-# The mean octave of MNIST's digits was measured over pages of them.
-MNIST_OCTAVE = 1.93
-# An octave tells of ink when its energy is this many times the energy of noise alone, and so many deviations more.
-ENERGY_ABOVE_NOISE = 1.35
-DEVIATIONS_BY_CHANCE = 3.0
+# A normal deviate's deviation, in those of the median of its absolute value.
+DEVIATIONS_OF_MEDIAN = 1.4826
+# So many pixels tell of the texture.
+SAMPLED_PIXELS = 100_000
 
 
 class Strokes(NamedTuple):
-    """The strokes of a picture; all are 0 where none was found.
+    """The strokes of a picture; the first three are 0 where none was found.
 
     Attributes:
         width: half of the strokes' length is as wide or less, in pixels.
         broad: nine tenths are.
         strength: what the stronger part of the ink reaches.
+        noise: the deviation of what is no ink, also where there are no strokes.
     """
 
     width: float
     broad: float
     strength: float
+    noise: float
 
 
 def measure(ink: Plane) -> Strokes:
@@ -55,7 +54,7 @@ def measure(ink: Plane) -> Strokes:
     A stroke's width at a pixel is the shorter one of its runs down and across: exact but on slants, where it is too
     large by at most a factor of √2.
     """
-    noise = max(1.4826 * float(np.median(np.abs(ink - np.median(ink)))), float(np.sqrt(_variance_of_noise(ink))))
+    noise = _deviation_of_noise(ink)
     down, across, mask = _runs_of_ink(ink, noise)
     short, long = np.minimum(down, across), np.maximum(down, across)
     framed = (down > FRAME_SHARE * ink.shape[0]) | (across > FRAME_SHARE * ink.shape[1])
@@ -63,15 +62,18 @@ def measure(ink: Plane) -> Strokes:
     if np.count_nonzero(stroke) < LEAST_PIXELS:
         stroke = mask
     if np.count_nonzero(stroke) < LEAST_PIXELS:
-        return Strokes(0, 0, 0)
+        return Strokes(0, 0, 0, noise)
     strength = float(np.percentile(ink[stroke], STRENGTH_PERCENTILE))
-    if strength < CLEAR_DEVIATIONS * noise and min(ink.shape) >= 2 * LEAST_SIDE_SHRUNK:
-        afar = measure(neighbourhood.block_means(ink, 2, 2))
-        return afar._replace(width=2 * afar.width, broad=2 * afar.broad)
     widths = np.sort(short[stroke])
     lengths = np.cumsum(1 / widths)
     width, broad = (float(widths[np.searchsorted(lengths, share * lengths[-1])]) for share in (0.5, 0.9))
-    return Strokes(width, broad, strength)
+    if strength < CLEAR_DEVIATIONS * noise and min(ink.shape) >= 2 * LEAST_SIDE_SHRUNK:
+        afar = measure(neighbourhood.block_means(ink, 2, 2))
+        if strength < SURE_DEVIATIONS * noise:
+            return Strokes(2 * afar.width, 2 * afar.broad, afar.strength, noise)
+        if 2 * afar.width > BITS_OF_STROKES * width:  # Near by, noise cuts broad strokes into bits.
+            return Strokes(2 * afar.width, 2 * afar.broad, strength, noise)
+    return Strokes(width, broad, strength, noise)
 
 
 def _runs_of_ink(ink: Plane, noise: float) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
@@ -94,49 +96,20 @@ def _runs(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     return runs.reshape(mask.shape[0], -1)[:, :-1]
 
 
-def size(pixels: Plane) -> float:
-    """The size of the strokes in a picture `[height, width]`, in sizes of MNIST's: 1 for a digit of 28×28 pixels.
+def _deviation_of_noise(ink: Plane) -> float:
+    """The deviation of what is no ink: of paper's texture from its median, or of white noise, the larger one.
 
-    The energy of a stroke's edges and body lies in the octaves around its width, that of white noise falls by four from
-    octave to octave. What is above the noise (its deviation is the median of the finest diagonal detail, Donoho and
-    Johnstone, 1994) is averaged over the octaves; twice as large a stroke has a mean one octave higher. Good to a third
-    either way; a picture without ink has size 1.
+    White noise that was clipped shows in the median of the finest diagonal detail alone (Donoho and Johnstone, 1994).
     """
-    levels = [pixels]
-    while min(levels[-1].shape) >= LEAST_SIDE:
-        levels.append(_halved(levels[-1]))
-    if not levels[1:]:
-        return 1.0
-    octaves = np.arange(len(levels) - 1)
-    energies = np.array([_energy(fine, coarse) for fine, coarse in itertools.pairwise(levels)])
-    noise = 0.75 * _variance_of_noise(pixels) / 4.0**octaves
-    # The fewer squares an energy is the mean of, the larger its relative deviation.
-    deviations = np.sqrt([2 / (3 * level.size) for level in levels[1:]])
-    ink = np.where(energies > (ENERGY_ABOVE_NOISE + DEVIATIONS_BY_CHANCE * deviations) * noise, energies - noise, 0)
-    if not ink.any():
-        return 1.0
-    return float(2 ** (ink @ octaves / ink.sum() - MNIST_OCTAVE))
-
-
-def _squares(pixels: Plane) -> Plane:
-    """The picture's squares of 2×2 pixels, `[height / 2, 2, width / 2, 2]`; an odd row or column is left out."""
-    height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
-    return pixels[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
-
-
-def _halved(pixels: Plane) -> Plane:
-    halved: Plane = _squares(pixels).mean(axis=(1, 3))
-    return halved
-
-
-def _energy(fine: Plane, coarse: Plane) -> float:
-    """The energy that is lost from one level to the next, per pixel."""
-    return float(np.mean(np.square(_squares(fine) - coarse[:, np.newaxis, :, np.newaxis])))
-
-
-def _variance_of_noise(pixels: Plane) -> float:
-    if min(pixels.shape) <= 1:
-        return 0.0
-    squares = _squares(pixels)
-    diagonal = (squares[:, 0, :, 0] - squares[:, 0, :, 1] - squares[:, 1, :, 0] + squares[:, 1, :, 1]) / 2
-    return float(np.median(np.abs(diagonal)) / 0.6745) ** 2
+    height, width = ink.shape[0] // 2 * 2, ink.shape[1] // 2 * 2
+    sample = ink[:: 1 + ink.size // SAMPLED_PIXELS]
+    texture = DEVIATIONS_OF_MEDIAN * float(np.median(np.abs(sample - np.median(sample))))
+    if not height * width:
+        return texture
+    fine = (
+        ink[0:height:2, 0:width:2]
+        - ink[0:height:2, 1:width:2]
+        - ink[1:height:2, 0:width:2]
+        + ink[1:height:2, 1:width:2]
+    )
+    return max(texture, DEVIATIONS_OF_MEDIAN / 2 * float(np.median(np.abs(fine))))
