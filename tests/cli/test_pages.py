@@ -111,3 +111,15 @@ def test_wrong_usage_is_told(arguments: tuple[str, ...], sentence: str, tmp_path
     assert ended.returncode == 2
     assert sentence in told(ended)
     assert not list(tmp_path.iterdir())
+
+
+def test_each_page_of_a_scan_has_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = Image.open(CLEAN_7)
+    page.save(tmp_path / "scan.tif", save_all=True, append_images=[page.transpose(Image.Transpose.ROTATE_90), page])
+    assert read(tmp_path, tmp_path / "scan.tif", output="digits") == 0
+    assert sorted(path.name for path in tmp_path.glob("digits*")) == ["digits-1", "digits-2", "digits-3"]
+    assert read(tmp_path, tmp_path / "scan.tif", output="digits.npy") == 1
+    assert "It has 3 pages, and an array has the digits of one; --page says which." in capsys.readouterr().err
+    target = str(tmp_path / "second.npy")
+    assert pages.read([str(tmp_path / "scan.tif")], target, lambda: find, overwrite=False, number=2) == 0
+    assert not np.array_equal(np.load(target), find(CLEAN_7.read_bytes()).pictures)

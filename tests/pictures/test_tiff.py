@@ -36,6 +36,7 @@ def test_each_page_is_the_picture_that_it_was(options: dict[str, object]) -> Non
     directories = tiff.choose(content, None, 4)
     taken = [images.decode(tiff.take_page(content, directory), LIMIT) for directory in directories]
     assert [np.rint(255 * page).tolist() for page in taken] == [page.tolist() for page in PAGES]
+    assert {len(tiff.choose(tiff.take_page(content, directory), None, 4)) for directory in directories} == {1}
 
 
 def test_joined_pages_are_those_of_one_file() -> None:

@@ -126,7 +126,7 @@ def clean(
 
     with errors_told():
         if digits:
-            raise typer.Exit(pages.read(inputs, output, start_reading, overwrite=overwrite))
+            raise typer.Exit(pages.read(inputs, output, start_reading, overwrite=overwrite, number=page))
         if streams.are_meant(inputs, output):
             if report:
                 raise BadParameter("--report is of files; -o FILE or -o FOLDER says where they go.")

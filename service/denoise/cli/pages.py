@@ -20,7 +20,7 @@ from denoise.cli.report import ALL_WELL, SOME_FAILED, say
 from denoise.errors import BadParameter, RequestError
 from denoise.inference import denoiser
 from denoise.inference.denoiser import Denoiser
-from denoise.pictures import digit_files
+from denoise.pictures import digit_files, tiff
 from denoise.pictures.digits import Found
 from denoise.settings import Settings
 
@@ -50,11 +50,15 @@ def here(settings: Settings, parameters: Parameters) -> Find:
 
 def there(url: str, key: str | None, parameters: Parameters) -> Find:
     """What finds the digits of a page by a running service. Raises BadParameter."""
-    return partial(HttpClient(url, key).digits, parameters=parameters)
+    return partial(HttpClient(url, key).digits, parameters=parameters.model_copy(update={"page": None}))
 
 
-def read(inputs: Sequence[str], output: str, start: Callable[[], Find], *, overwrite: bool) -> int:
+def read(
+    inputs: Sequence[str], output: str, start: Callable[[], Find], *, overwrite: bool, number: int | None = None
+) -> int:
     """Finds the digits of all pages, and writes them where they are to go. The exit status.
+
+    Of a file with several pages the one of that `number` is read, or each, into a folder of its own.
 
     Raises BadParameter where they can go nowhere, RequestError where the only page cannot be read.
     """
@@ -65,12 +69,22 @@ def read(inputs: Sequence[str], output: str, start: Callable[[], Find], *, overw
     for page in pages:
         try:
             assert find
-            _write(find(streams.read(page.source)), page.target, overwrite=overwrite)
+            for content, target in _part(streams.read(page.source), page.target, number):
+                _write(find(content), target, overwrite=overwrite)
         except RequestError as error:
             failures.append(str(error) if isinstance(error, Taken) else f"{page.source}: {error}")
     for failure in failures:
         say(failure, sys.stderr)
     return SOME_FAILED if failures else ALL_WELL
+
+
+def _part(content: bytes, target: str, number: int | None) -> Iterator[tuple[bytes, str]]:
+    """The pages of a file, and where the digits of each go. Raises RequestError."""
+    directories = tiff.choose(content, number, tiff.MOST_PAGES)
+    if len(directories) > 1 and (target == streams.STANDARD or target.endswith(ARRAY)):
+        raise BadParameter(f"It has {len(directories):,} pages, and an array has the digits of one; --page says which.")
+    for place, directory in enumerate(directories, 1):
+        yield tiff.take_page(content, directory), f"{target}-{place}" if len(directories) > 1 else target
 
 
 def _find(model: Denoiser, parameters: Parameters, max_pixels: int, content: bytes) -> Found:

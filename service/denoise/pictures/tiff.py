@@ -87,12 +87,17 @@ def choose(content: bytes | mmap, page: int | None, most: int) -> list[int]:
 
 
 def take_page(content: bytes, directory: int) -> bytes:
-    """The TIFF with the page whose directory begins there as its first; as it is where that is 0, of other files."""
+    """The TIFF of the page alone whose directory begins there; the file as it is where that is 0, as of other files."""
     if not directory:
         return content
     layout = LAYOUTS[content[:SIGNATURE_BYTES]]
-    end = layout.start + layout.offset.size
-    return b"".join((memoryview(content)[: layout.start], layout.offset.pack(directory), memoryview(content)[end:]))
+    first, following = layout.start + layout.offset.size, _following(content, directory, layout)
+    behind = following + layout.offset.size
+    view = memoryview(content)
+    start = view[: layout.start], layout.offset.pack(directory)
+    if behind > len(content):
+        return b"".join((*start, view[first:]))
+    return b"".join((*start, view[first:following], layout.offset.pack(0), view[behind:]))
 
 
 def join(pages: Iterable[bytes]) -> bytes:
@@ -115,13 +120,17 @@ def _directories(content: bytes | mmap) -> Iterator[int]:
         if not directory or directory in seen or directory + layout.length.size > len(content):
             return
         seen.add(directory)
-        (entries,) = layout.length.unpack_from(content, directory)
-        if entries > MOST_TAGS:
-            raise BrokenBody(f"A page of the TIFF has {entries:,} tags; at most {MOST_TAGS:,} are taken.")
-        first = directory + layout.length.size
-        at = first + entries * layout.entry_bytes
+        at, first = _following(content, directory, layout), directory + layout.length.size
         if not _is_beside_a_page(content[first : first + layout.entry_bytes], layout):
             yield directory
+
+
+def _following(content: bytes | mmap, directory: int, layout: Layout) -> int:
+    """The place behind a directory that tells where the next one begins. Raises BrokenBody."""
+    (entries,) = layout.length.unpack_from(content, directory)
+    if entries > MOST_TAGS:
+        raise BrokenBody(f"A page of the TIFF has {entries:,} tags; at most {MOST_TAGS:,} are taken.")
+    return directory + layout.length.size + int(entries) * layout.entry_bytes
 
 
 def _is_beside_a_page(entry: bytes, layout: Layout) -> bool:
