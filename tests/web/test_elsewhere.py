@@ -1,19 +1,25 @@
 """Callers who come another way: pages of other origins, a proxy that takes a prefix off, HEAD."""
 
+import base64
 import json
 import re
+import signal
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urljoin
 
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, Error
 
 from denoise.errors import SetupError
 from denoise.settings import Settings, read
 from denoise.web.app import create_app
-from tests.conftest import NOISY_7
+from tests.conftest import NOISY_7, Server
 
 SEVEN = NOISY_7.read_bytes()
 PAGE = "https://pages.example"
@@ -68,6 +74,43 @@ def test_a_page_of_a_named_origin_can_read_every_answer(
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
     assert "Origin" in answer.headers["Vary"]
     assert "X-Request-ID" in answer.headers["Access-Control-Expose-Headers"]
+
+
+CALL = """async ([url, picture]) => {
+    const body = Uint8Array.from(atob(picture), (each) => each.charCodeAt(0));
+    const headers = { "Content-Type": "image/png", Authorization: "Bearer key" };
+    const clean = await fetch(`${url}/denoise`, { method: "POST", headers, body });
+    const problem = await fetch(`${url}/denoise?noise=2`, { method: "POST", headers, body });
+    return [(await clean.blob()).type, clean.headers.get("X-Model"), (await problem.json()).status];
+}"""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """Another origin, which has the folder of the tests' digits as pages."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=NOISY_7.parent)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_page_in_a_browser_calls_a_service_that_names_it(
+    chromium: Browser, tiny_models: Path, elsewhere: str
+) -> None:
+    page = chromium.new_page()
+    service = Server(DENOISE_CORS_ORIGINS=elsewhere, DENOISE_API_KEYS="key", DENOISE_MODELS=str(tiny_models))
+    url = service.url()
+    try:
+        page.goto(elsewhere)
+        assert page.evaluate(CALL, [url, base64.b64encode(SEVEN).decode()]) == ["image/png", "copy", 422]
+        page.goto(elsewhere.replace("127.0.0.1", "localhost"))
+        with pytest.raises(Error, match="Failed to fetch"):
+            page.evaluate(CALL, [url, ""])
+    finally:
+        service.ended(signal.SIGTERM)
+        page.close()
 
 
 def test_no_other_page_may_read_an_answer(opened: TestClient, tiny: TestClient) -> None:

@@ -178,6 +178,7 @@ def _open_to(origins: Sequence[str], app: ASGIApp) -> ASGIApp:
         allow_origins=origins,
         allow_methods=("GET", "HEAD", "POST"),
         allow_headers=("*",),
+        allow_private_network=True,  # A page of the internet may call a service at home, once it is named.
         expose_headers=tuple(headers.HEADERS),
     )
 
