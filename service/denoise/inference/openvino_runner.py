@@ -74,8 +74,7 @@ class OpenVinoRunner:
         height, width = pixels.shape[1:3]
         padded = np.require(_pad(pixels) if self._pads else pixels, np.float32, ("C", "W"))
         request.set_input_tensor(_openvino().Tensor(padded, shared_memory=True))
-        request.infer()
-        restored, *codes = (np.array(output.data) for output in request.output_tensors)
+        restored, *codes = request.infer(share_outputs=False).to_tuple()  # Tensors by name take 0.1 ms to come by.
         return [restored[:, :height, :width], *codes]
 
     def _widen(self) -> Any:
