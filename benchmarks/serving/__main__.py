@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 
 from benchmarks import ROOT, checkouts
-from benchmarks.serving import table, turns
+from benchmarks.serving import pages, table, turns
 from benchmarks.serving.lineup import GROUPS, Stack, beside
 
 PERFORMANCE = ROOT / "docs" / "performance.md"
@@ -29,10 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join(table.comparison(pairs, turns.measure(pairs, options.rounds))))
         return
     groups = [group for group in (pick(group, options.words) for group in GROUPS) if group]
-    text = "\n".join(table.report(turns.measure(groups, options.rounds), options.rounds))
-    print(text)
+    lines = list(table.report(turns.measure(groups, options.rounds), options.rounds))
+    if not options.words or pages.WORD in options.words:
+        lines += ["## A page by itself", "", *pages.report(pages.measure(options.rounds)), ""]
+    print("\n".join(lines))
     if not options.words:
-        write(text)
+        write("\n".join(lines))
 
 
 def pick(group: Sequence[Stack], words: Sequence[str]) -> list[Stack]:

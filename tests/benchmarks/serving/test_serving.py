@@ -1,12 +1,14 @@
 """What wrk prints is read as it is meant, and the tables show what was measured."""
 
+import io
 import re
 
 import pytest
+from PIL import Image
 
 from benchmarks import ROOT, checkouts
 from benchmarks.serving import __main__ as serving
-from benchmarks.serving import in_process, lineup, requests, table, wrk
+from benchmarks.serving import in_process, lineup, pages, requests, table, wrk
 from benchmarks.serving.in_process import InProcess
 from benchmarks.serving.lineup import Stack
 from benchmarks.serving.turns import Figures
@@ -82,3 +84,10 @@ def test_ours_is_measured_with_and_without_bfloat16() -> None:
         exact.environment["DENOISE_PRECISION"] == exact.precision == lineup.by_hand("unet_dae").precision == "float32"
     )
     assert {ours.row, exact.row} <= {stack.row for stack in lineup.all_stacks()}
+
+
+def test_pages_are_drawn_and_their_medians_shown() -> None:
+    with Image.open(io.BytesIO(pages.draw((100, 140)))) as page:
+        assert (page.format, page.size) == ("PNG", (140, 100))
+    rows = list(pages.report({("ours", "1 MP"): [1, 3, 2], ("ours", "12 MP"): [9], ("bare", "1 MP"): [4]}))
+    assert rows[2:] == ["| ours | 2.00 | 9.00 |", "| bare | 4.00 |  |"]
