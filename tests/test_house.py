@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "service" / "denoise"
 # From the top floor down; `cleaning` is a file at the top of the package.
 FLOORS = ("cli", "server", "web", "bulk", "cleaning", "inference", "pictures", "ground")
-GROUND = {"errors", "logs", "machine", "metrics", "settings", "tally"}
+GROUND = {"errors", "logs", "machine", "metrics", "settings"}
 # The faces of the package may import any room.
 FACES = {"__init__", "__main__", "python"}
 
@@ -88,7 +88,7 @@ def test_imports_run_downwards_only(path: Path) -> None:
         ("rich", {"cli/report.py"}),
         ("urllib3", {"cli/client.py"}),
         ("pyarrow", {"bulk/tables.py"}),
-        ("prometheus_client", {"metrics.py", "tally.py"}),
+        ("prometheus_client", {"metrics.py"}),
         ("structlog", {"logs.py"}),
         ("mimeparse", {"web/answers.py"}),
         ("opentelemetry", {"web/tracing.py"}),

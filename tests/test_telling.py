@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client import Histogram
 
-from denoise import __version__, tally
+from denoise import __version__, metrics
 from denoise.errors import SetupError
 from denoise.settings import Settings, read
 from denoise.web.app import create_app
@@ -43,7 +43,7 @@ def test_metrics_of_two_workers_agree_with_what_was_sent() -> None:
             assert {answer.status_code for answer in answers} == {200}
             assert httpx2.post(f"{url}/denoise", content=b"no picture").status_code == 415
             sent += 10
-            time.sleep(4 * tally.PAUSE_S)  # Each worker counts what it has seen a moment later.
+            time.sleep(4 * metrics.COUNTING_PAUSE_S)  # Each worker counts what it has seen a moment later.
             assert count(url, "denoise_request_duration_seconds_count", route="/denoise", status="200") == sent
             assert count(url, "denoise_request_duration_seconds_count", route="/denoise", status="415") == sent / 10
             assert count(url, "denoise_batch_pictures_sum", model="unet_dae") == sent
@@ -63,9 +63,9 @@ def test_what_is_counted_a_moment_later_is_what_would_be_counted_at_once() -> No
     async def observe() -> None:
         for value in values:
             at_once.observe(value)
-            tally.observe((later, value))
+            metrics.observe((later, value))
         assert sample_values(later) != sample_values(at_once)
-        await asyncio.sleep(2 * tally.PAUSE_S)
+        await asyncio.sleep(2 * metrics.COUNTING_PAUSE_S)
 
     asyncio.run(observe())
     assert sample_values(later) == pytest.approx(sample_values(at_once))
@@ -73,7 +73,7 @@ def test_what_is_counted_a_moment_later_is_what_would_be_counted_at_once() -> No
 
 def test_where_no_event_loop_runs_values_are_counted_at_once() -> None:
     histogram = Histogram("seconds", "", registry=None)
-    tally.observe((histogram, 0.3))
+    metrics.observe((histogram, 0.3))
     assert 0.3 in sample_values(histogram)
 
 

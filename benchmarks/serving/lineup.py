@@ -83,7 +83,7 @@ def ours_the_long_way(model: str) -> Stack:
 
 
 def ours_counting_at_once(model: str) -> Stack:
-    """The service itself without denoise/tally.py."""
+    """The service itself, but every observation is counted when it is made."""
     command = (sys.executable, "-m", f"{STACKS}.counting_at_once")
     return replace(ours(model), name=f"{OURS}, counting at once", command=command, timed_in_process=False)
 

@@ -1,10 +1,10 @@
-"""The service itself, but every observation is counted when it is made, without denoise/tally.py."""
+"""The service itself, but every observation is counted when it is made."""
 
-from denoise import settings, tally
+from denoise import metrics, settings
 from denoise.server import process
 
 # Every worker process imports this module before it serves.
-tally.PAUSE_S = 0
+metrics.COUNTING_PAUSE_S = 0
 
 if __name__ == "__main__":
     process.serve(settings.read())
