@@ -24,7 +24,7 @@ NO_FILE = "It is no regular file; `-` reads from standard input."
 PICTURE_BYTES = 256 * 1024 * 1024
 READ_BYTES = 1024 * 1024  # Memory is taken in steps, as far as there is something to read.
 KINDS: tuple[Kind, ...] = get_args(Kind)
-# What names of answers end in; the first is given.
+# An answer's name may end in any of these; where it is made here, it ends in the first.
 ENDINGS: dict[Kind, tuple[str, ...]] = {
     "png": (".png",),
     "jpeg": (".jpg", ".jpeg"),

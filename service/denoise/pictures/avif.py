@@ -97,7 +97,7 @@ def _frame(item: bytes) -> tuple[int, int]:
 def _largest(bits: _Bits) -> tuple[int, int]:
     """What a sequence header says before the largest width and height, and these."""
     bits(3 + 1)
-    if bits(1):  # a still picture's short form
+    if bits(1):  # A still picture may have a short form.
         bits(5)
     else:
         delay = _skip_timing(bits)

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from denoise.pictures import Colours, Pixels, Plane
 from denoise.pictures.resampling import Span, resample
 
-# The picture's longer side has so many cells, in each of which there is one colour of ink; a cell has at least 2 pixels
-# a side.
+# A cell has one colour of ink. A picture's longer side has so many cells, and a cell's side at least so many pixels.
 CELLS_PER_SIDE, LEAST_CELL_PX = 500, 2
 # Ink's colour is looked for in a square of so many cells, the paper's in a larger one.
 INK_CELLS, PAPER_CELLS = 3, 15
@@ -62,7 +61,7 @@ def _find_inks(colours: Colours, answer: Pixels, dark: bool, cell: int) -> Plane
     whole = paper.sum((0, 1)) / max(float(papered.sum()), 1e-9) if papered.any() else np.ones(3)
     around = _box(papered, PAPER_CELLS)
     grounds = np.maximum((_box(paper, PAPER_CELLS) + whole) / (around + 1), DARKEST_PAPER)
-    off = 1 - inked / np.maximum(grounds * ink, 1e-9)  # by how much less light comes from the ink than from paper
+    off = 1 - inked / np.maximum(grounds * ink, 1e-9)  # Ink gives back so much less of the light than paper does.
     weighted = off * ink
     everywhere = weighted.sum((0, 1)) / max(float(squares.sum()), 1e-9)
     sure = SURE_SHARE * cell * cell

@@ -25,13 +25,13 @@ LONGEST_SIDE: dict[Kind, int] = {"webp": 16_383, "jpeg": 65_500}
 BYTES_PER_PACKET = 1200
 # How Pillow is to write each kind.
 OPTIONS: dict[Kind, dict[str, Any]] = {
-    "png": {"compress_level": 3},  # from zlib's 1 (fast) … 9 (small)
-    "jpeg": {"quality": 90, "subsampling": 0},  # ink keeps its colour to its edges
+    "png": {"compress_level": 3},  # zlib has levels from 1 (fast) to 9 (small).
+    "jpeg": {"quality": 90, "subsampling": 0},  # Without subsampling, ink keeps its colour up to its edges.
     # Pillow's defaults take seven times as long for noisy answers and make them no smaller.
     "webp": {"lossless": True, "quality": 20, "method": 1},
     "tiff": {"compression": "tiff_adobe_deflate"},
 }
-# JPEG and TIFF hold no others, and no scanner has them.
+# A resolution outside of this is left out: a JPEG could not tell it.
 LEAST_DPI, MOST_DPI = 1, 65_535
 NAMES: dict[Kind, str] = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF"}
 TEXT_SIZE_PX = 13

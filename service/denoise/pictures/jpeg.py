@@ -8,7 +8,7 @@ START, SCAN, END = b"\xff\xd8", b"\xda", b"\xd9"
 MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 # These markers have no length and no content.
 BARE = (b"\x01", b"\xd8")
-# Progressive JPEGs have about ten.
+# A progressive JPEG has about ten scans.
 MOST_SCANS = 200
 
 

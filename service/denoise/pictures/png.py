@@ -12,7 +12,7 @@ from denoise.pictures import Pixels, capacity
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # A zlib stream begins, and in it its last block, whose bytes are stored as they are.
 STORED_BLOCK = b"\x78\x01\x01"
-# A chunk's length, name and checksum.
+# A chunk has its length, its name and its checksum around its content.
 CHUNK_BYTES = 12
 PLAIN_START, PLAIN_KIND, PLAIN_END = SIGNATURE + b"\0\0\0\rIHDR", b"\x08\0\0\0\0", b"\0\0\0\0IEND"
 

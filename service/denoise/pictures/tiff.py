@@ -17,7 +17,7 @@ from denoise.pictures import Pixels, ranges
 
 BITS, PHOTOMETRIC, TILE_WIDTH, TILE_HEIGHT, SAMPLE_FORMAT = 258, 262, 322, 323, 339
 OFFSETS, LENGTHS = (273, 324), (279, 325)
-# Values of PHOTOMETRIC and SAMPLE_FORMAT.
+# These are values of the tags PHOTOMETRIC and SAMPLE_FORMAT.
 WHITE_IS_ZERO, SIGNED = 0, 2
 BYTE_BITS, LARGEST_WIDE_BITS = 8, 16
 
@@ -45,7 +45,7 @@ LAYOUTS = {
     b"MM\0+": Layout(8, struct.Struct(">Q"), struct.Struct(">Q"), 20),
 }
 SIGNATURE_BYTES = 4
-# The first entry of a page that is another one made smaller (bit 0), or a mask (bit 2).
+# A directory whose first entry is of this type is of a page made smaller (bit 0) or of a mask (bit 2).
 SUBFILE_TYPE, NO_PAGE = 254, 0b101
 MOST_PAGES = 10_000
 # Reading a tag takes microseconds, and no program writes as many.

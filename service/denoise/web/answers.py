@@ -26,7 +26,7 @@ OF_SEVERAL = (BYTES, JSON, *KINDS, ZIP)
 # Of the pages of one file no single picture can be had.
 OF_PAGES = (BYTES, JSON, TIFF, ZIP)
 FORMATS = {kind: media_type for media_type, kind in KINDS.items()} | {"zip": ZIP, "json": JSON}
-# Of the digits of a page, and of several pages.
+# The digits of one page can be had as these, those of several pages as those below.
 NPY = "application/x-npy"
 DIGITS_OF_ONE = (NPY, ZIP, JSON)
 DIGITS_OF_SEVERAL = (ZIP, JSON)

@@ -35,9 +35,9 @@ ARCHIVES = {".zip", ".jar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar",
 NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/]')
 DRIVE = re.compile(r"[A-Za-z]:")
 LONGEST_NAME = 120
-# Bits of a file's flags, an extra field's kind, and the bytes before its content.
+# These are bits of a file's flags, the kind of an extra field, and what stands before a field's content.
 ENCRYPTED, UTF_8, UNICODE_PATH, EXTRA_HEAD = 1, 0x800, 0x7075, struct.Struct("<HH")
-# Among the letters of DOS's code page (437) with accents are few characters that are none.
+# In DOS's code page (437) letters with accents lie side by side, and few others among them.
 FIRST_HIGH, DOS_LETTERS, BACKSLASH = 0x80, {*range(0x80, 0xA6), *"ß".encode("cp437")}, ord("\\")
 HIGH_OR_BACKSLASH = re.compile(rb"[\x80-\xff\\]")
 # Unzip looks for permissions in the upper half of the external attributes.

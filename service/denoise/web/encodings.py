@@ -4,7 +4,7 @@ import zlib
 
 from denoise.errors import BrokenBody, TooLarge, UnsupportedKind
 
-# A Content-Encoding that packs nothing.
+# With one of these as its Content-Encoding a body is not packed.
 NONE = ("", "identity")
 # These numbers are in zlib's manual; by RFC 9110 `deflate` has zlib's header, and `x-gzip` is `gzip`.
 WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
