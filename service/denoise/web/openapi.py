@@ -89,7 +89,7 @@ IMAGE_ROUTE: dict[str, Any] = {
     "response_class": Response,
     "responses": {
         200: {
-            # Some generators take the last kinds for the only ones: bytes stand before JSON, which a picture is not.
+            # openapi-python-client takes the first kind that it knows for all: bytes, since a picture is no JSON.
             "content": dict.fromkeys(("image/png", "image/webp", "image/tiff", "image/jpeg", ZIP, BYTES), _BINARY),
             "model": Answer | Batch,
             "description": "The picture; of several, a zip of them.",
