@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Plot
 
+from benchmarks.quality import written
 from benchmarks.quality.classical import METHODS
 from benchmarks.quality.figures import CLEAN, DOCS, INPUT, Figure
 from denoise.pictures import Pixels
@@ -56,7 +57,7 @@ def write(
     _plot_levels(figures)
     _plot_samples(samples)
     _plot_times(figures, seconds)
-    text = itertools.chain([INTRODUCTION], _sections(figures, models, seconds))
+    text = itertools.chain([INTRODUCTION], _sections(figures, models, seconds), written.section(written.read()))
     (DOCS / "quality.md").write_text("\n".join(text), encoding="utf-8")
 
 

@@ -16,12 +16,17 @@ from denoise.pictures.framing import Frame
 from denoise.pictures.ink import Mask
 from denoise.pictures.marks import Boxes, Marks, Numbers
 
-# Ink from this light on belongs to a mark; a mark has at least one pixel of PEAK.
-INK, PEAK = 0.22, 0.6
+# Ink from this light on belongs to a mark, ink from that light on is solid, and so much of a digit's ink is.
+INK, SOLID, LEAST_SOLID = 0.22, 0.6, 0.33
 # A digit's longer side has at least so many pixels. A model of any size has learnt digits of twice as many.
 LEAST_SIDE_PX = 8
 # Sizes in those of the page's typical mark: a smaller mark is a speck, a higher one no digit.
 LEAST_SIZE, MOST_HEIGHT = 0.35, 3.0
+# In a mark larger than this, in typical sizes, what is faint joins digits: the edge of a shadow, a stain. Only what is
+# as near to solid ink as this, in thicknesses of strokes, is its edge.
+MOST_SIZE_OF_SURE, EDGE_SHARE_OF_STROKE = 1.6, 0.25
+# Of marks at the page's edge, only those of such sizes, in typical ones, are digits: others are cut off, or no writing.
+SIZES_AT_EDGE = 0.75, 1.3
 # What is lower than this, in typical sizes, and so many times as wide as it is high is a piece of a rule.
 LEAST_HEIGHT_OF_WIDE, MOST_WIDTHS_OF_LOW = 0.4, 2.5
 # A digit leaves more of its box free, unless that is less than half as wide as it is high, as a bold 1 is.
@@ -64,11 +69,15 @@ def find(page: Pixels) -> Found:
     Raises:
         TooLarge: it shows more marks than writing has, or more than MOST_DIGITS digits.
     """
+    solid = page >= SOLID
     ink = rules.take_off_long(page >= INK)
-    likely = _likely(_solid(marks.find(page, ink)), page.shape)
+    likely = _likely(_find_marks(ink, solid), page.shape)
     size = writing.typical_size(likely)
     ink, thickness = rules.take_off_thin(ink, likely.runs, size)
-    found = _solid(marks.find(page, ink))
+    found = _find_marks(ink, solid)
+    if (large := found.boxes.size > MOST_SIZE_OF_SURE * size).any():
+        ink &= ~marks.draw(found.pick(large).runs, ink.shape) | _near(solid, thickness)
+        found = _find_marks(ink, solid)
     found = found.pick(_may_be_written(found, size, thickness))
     _check_count(len(found.boxes.top), MOST_MARKS)
     joined = marks.join(found, _owners(found.boxes, size))
@@ -96,6 +105,14 @@ def find_in(answer: Pixels, frame: Frame) -> Found:
     return found._replace(boxes=Boxes(top, left, bottom, right))
 
 
+def _near(solid: Mask, thickness: float) -> Mask:
+    """Where a faint edge of solid ink may be."""
+    near = solid
+    for _ in range(max(1, round(thickness * EDGE_SHARE_OF_STROKE))):
+        near = marks.grow(near)
+    return near
+
+
 def _check_count(count: int, most: int) -> None:
     if count > most:
         raise TooLarge(
@@ -103,9 +120,10 @@ def _check_count(count: int, most: int) -> None:
         )
 
 
-def _solid(found: Marks) -> Marks:
-    """The marks that are no shade or single pixel."""
-    return found.pick((found.peak >= PEAK) & (found.boxes.size > 1))
+def _find_marks(ink: Mask, solid: Mask) -> Marks:
+    """The marks that are no shade and no single pixel."""
+    found = marks.find(ink, solid)
+    return found.pick((found.solid > 0) & (found.boxes.size > 1))
 
 
 def _likely(found: Marks, page: tuple[int, ...]) -> Marks:
@@ -134,8 +152,11 @@ def _are_digits(joined: Marks, size: float, page: tuple[int, ...]) -> Mask:
     boxes = joined.boxes
     low = (boxes.height < LEAST_HEIGHT_OF_WIDE * size) & (boxes.width > MOST_WIDTHS_OF_LOW * boxes.height)
     spanning = writing.spans(boxes, page) & (len(boxes.top) > 1)
-    digits: Mask = ~(low | _is_blot(joined) | spanning) & (boxes.size >= max(LEAST_SIDE_PX, LEAST_SIZE * size))
-    return digits
+    cut = writing.touches_edge(boxes, page) & (len(boxes.top) > 1)
+    cut &= (boxes.size < SIZES_AT_EDGE[0] * size) | (boxes.size > SIZES_AT_EDGE[1] * size)
+    faint = joined.solid < LEAST_SOLID * joined.area
+    digits: Mask = ~(low | _is_blot(joined) | spanning | cut | faint)
+    return digits & (boxes.size >= max(LEAST_SIDE_PX, LEAST_SIZE * size))
 
 
 def _owners(boxes: Boxes, size: float) -> Numbers:

@@ -73,51 +73,73 @@ class Marks(NamedTuple):
         runs: those of all marks.
         mark: the number of the mark of each run.
         boxes: one for each mark.
-        peak: the lightest pixel of each mark.
+        solid: how many pixels of each mark are solid ink.
     """
 
     runs: Runs
     mark: Numbers
     boxes: Boxes
-    peak: Plane
+    solid: Numbers
 
     @property
     def area(self) -> Plane:
         """The pixels of each mark."""
         lengths = self.runs.stop - self.runs.start
-        return np.bincount(self.mark, lengths, len(self.peak)).astype(np.float64)
+        return np.bincount(self.mark, lengths, len(self.solid)).astype(np.float64)
 
     def pick(self, which: Mask) -> "Marks":
         """Some of the marks, with numbers of their own."""
         kept = which[self.mark]
         number = np.cumsum(which) - 1
-        return Marks(self.runs.pick(kept), number[self.mark[kept]], self.boxes.pick(which), self.peak[which])
+        return Marks(self.runs.pick(kept), number[self.mark[kept]], self.boxes.pick(which), self.solid[which])
 
 
-def find(page: Plane, mask: Mask) -> Marks:
-    """The connected marks of a mask over a page `[height, width]` of light ink. Raises TooLarge."""
-    runs = find_runs(mask)
-    root = _connect(len(runs.row), *_links(runs, mask.shape[1] + 1))
-    return _as_marks(runs, root, _peaks(page, runs))
+def find(ink: Mask, solid: Mask) -> Marks:
+    """The connected marks of a page's ink, of which a part is `solid`; both `[height, width]`. Raises TooLarge."""
+    runs = find_runs(ink)
+    root = _connect(len(runs.row), *_links(runs, ink.shape[1] + 1))
+    return _as_marks(runs, root, _count(solid, runs))
 
 
 def join(marks: Marks, owner: Numbers) -> Marks:
     """Marks that have the same owner as one."""
-    return _as_marks(marks.runs, owner[marks.mark], marks.peak[marks.mark])
+    owners, number = np.unique(owner, return_inverse=True)
+    joined = _as_marks(marks.runs, number[marks.mark], np.zeros_like(marks.mark))
+    solid = np.bincount(number, marks.solid, len(owners)).astype(np.int64)
+    return joined._replace(solid=solid)
 
 
-def _as_marks(runs: Runs, owner: Numbers, peak: Plane) -> Marks:
-    """Runs that have the same owner as one mark each; the peaks of the runs."""
+def draw(runs: Runs, shape: tuple[int, ...]) -> Mask:
+    """The mask `[height, width]` of runs."""
+    changes = np.zeros((shape[0], shape[1] + 1), np.int8)
+    changes[runs.row, runs.start] = 1
+    changes[runs.row, runs.stop] = -1
+    drawn: Mask = np.cumsum(changes[:, :-1], axis=1, dtype=np.int8).astype(bool)
+    return drawn
+
+
+def grow(mask: Mask) -> Mask:
+    """The mask and the pixels next to it, diagonal neighbours included."""
+    grown = mask
+    for _ in range(2):
+        wider = grown.copy()
+        wider[1:] |= grown[:-1]
+        wider[:-1] |= grown[1:]
+        grown = wider.T
+    return grown
+
+
+def _as_marks(runs: Runs, owner: Numbers, solid: Numbers) -> Marks:
+    """Runs that have the same owner as one mark each; `solid` are the pixels of solid ink in each run."""
     owners, mark = np.unique(owner, return_inverse=True)
     top, left = (np.full(len(owners), np.iinfo(np.int64).max) for _ in range(2))
     bottom, right = (np.zeros(len(owners), np.int64) for _ in range(2))
-    lightest = np.zeros(len(owners))
     np.minimum.at(top, mark, runs.row)
     np.minimum.at(left, mark, runs.start)
     np.maximum.at(bottom, mark, runs.row + 1)
     np.maximum.at(right, mark, runs.stop)
-    np.maximum.at(lightest, mark, peak)
-    return Marks(runs, mark, Boxes(top, left, bottom, right), lightest)
+    counts = np.bincount(mark, solid, len(owners)).astype(np.int64)
+    return Marks(runs, mark, Boxes(top, left, bottom, right), counts)
 
 
 def find_runs(mask: Mask) -> Runs:
@@ -169,11 +191,9 @@ def flatten(parent: Numbers) -> Numbers:
     return parent
 
 
-def _peaks(page: Plane, runs: Runs) -> Plane:
-    """The lightest pixel of each run."""
-    ends = np.stack([runs.start, runs.stop], axis=1) + runs.row[:, np.newaxis] * page.shape[1]
-    ends = ends.ravel()
-    # The last run may stop where the picture does.
-    inside = ends[:-1] if len(ends) and ends[-1] == page.size else ends
-    peaks: Plane = np.maximum.reduceat(page.ravel(), inside)[::2] if len(ends) else np.zeros(0)
-    return peaks
+def _count(mask: Mask, runs: Runs) -> Numbers:
+    """How many pixels of each run a mask has."""
+    before = np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])
+    rows = runs.row * mask.shape[1]
+    counts: Numbers = before[rows + runs.stop] - before[rows + runs.start]
+    return counts

@@ -7,7 +7,7 @@ database of handwritten digits").
 import numpy as np
 from numpy.typing import NDArray
 
-from denoise.pictures import Pixels, Plane
+from denoise.pictures import Pixels, Plane, marks
 from denoise.pictures.framing import BOX_SHARE, CENTRE_OFFSET_PX
 from denoise.pictures.ink import Mask
 from denoise.pictures.marks import Marks, Runs
@@ -53,17 +53,8 @@ def _cut(page: Pixels, rows: slice, columns: slice) -> Pixels:
 
 def _near(runs: Runs, rows: slice, columns: slice) -> Mask:
     """Where runs of ink lie in a part of a page, and the pixels next to them."""
-    height, width = rows.stop - rows.start, columns.stop - columns.start
-    changes = np.zeros(height * width, np.int8)
-    places = (runs.row - rows.start) * width - columns.start
-    changes[places + runs.start] = 1
-    changes[places + runs.stop] = -1
-    inked = np.cumsum(changes, dtype=np.int8).astype(bool).reshape(height, width)
-    for _ in range(2):
-        inked[1:] |= inked[:-1].copy()
-        inked[:-1] |= inked[1:].copy()
-        inked = inked.T
-    return inked
+    own = Runs(runs.row - rows.start, runs.start - columns.start, runs.stop - columns.start)
+    return marks.grow(marks.draw(own, (rows.stop - rows.start, columns.stop - columns.start)))
 
 
 def _frame(area: Pixels) -> NDArray[np.uint8]:

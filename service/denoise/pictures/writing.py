@@ -11,7 +11,7 @@ LEAST_SHARED_HEIGHT = 0.4
 
 def typical_size(writing: Marks) -> float:
     """The longer side that half of the writing has, in pixels; marks count by their ink, so specks hardly count."""
-    if not len(writing.peak):
+    if not len(writing.solid):
         return 1.0
     order = np.argsort(writing.boxes.size)
     ink = np.cumsum(writing.area[order])
@@ -21,6 +21,12 @@ def typical_size(writing: Marks) -> float:
 def spans(boxes: Boxes, page: tuple[int, ...]) -> Mask:
     """Which boxes take most of a side of the page."""
     return (boxes.height > EDGE_SHARE * page[0]) | (boxes.width > EDGE_SHARE * page[1])
+
+
+def touches_edge(boxes: Boxes, page: tuple[int, ...]) -> Mask:
+    """Which boxes reach to an edge of the page."""
+    touching: Mask = (boxes.top == 0) | (boxes.left == 0) | (boxes.bottom == page[0]) | (boxes.right == page[1])
+    return touching
 
 
 def reading_order(boxes: Boxes) -> Numbers:
