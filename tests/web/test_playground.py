@@ -372,6 +372,21 @@ def test_the_answer_can_be_saved(page: Page, server: httpx2.Client) -> None:
         np.testing.assert_array_equal(np.asarray(picture), answered(server, NOISY_7))
 
 
+def test_the_digits_of_a_page_are_shown_where_they_are(page: Page, server: httpx2.Client) -> None:
+    upload(page, NOISY_PAGE)
+    expect(page.get_by_label("The picture noisy_page.png")).to_be_visible()
+    page.get_by_role("button", name="Find digits").click()
+    found = server.post("/digits", content=NOISY_PAGE.read_bytes()).json()["digits"]
+    told(page, f"{len(found)} digits found")
+    boxes = page.locator("#boxes rect")
+    expect(boxes).to_have_count(len(found))
+    assert [boxes.first.get_attribute(name) for name in ("x", "width")] == [str(found[0]["x"]), str(found[0]["width"])]
+    expect(page.get_by_role("img", name=re.compile(r"^digit \d+$"))).to_have_count(len(found))
+
+    page.locator("#noise").fill("0.2")
+    expect(boxes).to_have_count(0)
+
+
 def test_a_key_is_asked_for_where_one_is_needed(context: BrowserContext, tiny_models: Path) -> None:
     running = Server(DENOISE_API_KEYS="open sesame", DENOISE_MODELS=str(tiny_models), DENOISE_WORKERS="1")
     try:

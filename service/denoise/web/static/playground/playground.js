@@ -1,6 +1,7 @@
 /** The page: what is drawn or taken goes to the models, what comes back is shown; one picture after the other. */
 
 import { CALLS } from "./calls.js";
+import { drawBoxes, listDigits } from "./digits.js";
 import { Pad } from "./pad.js";
 import { countPages } from "./pages.js";
 import {
@@ -52,6 +53,7 @@ const $ = (id) => document.getElementById(id);
  * @property {import("./pixels.js").Grey | null} grey null when the browser does not know its kind
  * @property {Promise<object> | null} sent what is sent of it, once it is made
  * @property {Map<string, object>} answers by model; `problem` in those that failed
+ * @property {object | null} [digits] what was found on it, or a `problem`, once that was asked for
  * @property {boolean} [stale] whether the answers are to something that has changed since
  */
 
@@ -186,7 +188,7 @@ async function work() {
   const mine = new AbortController();
   running = mine;
   for (const picture of state.pictures.filter(({ stale }) => stale)) {
-    Object.assign(picture, { stale: false, answers: new Map() });
+    Object.assign(picture, { stale: false, answers: new Map(), digits: null });
   }
   const others = state.pictures.filter((picture) => picture !== chosen());
   const models = state.view === ALL ? state.models : [modelOf(state.view)];
@@ -239,6 +241,28 @@ async function answerTo(picture, model, signal) {
   }
 }
 
+/** Asks for the digits of the chosen picture, as it is sent to the models. */
+async function findDigits() {
+  const picture = chosen();
+  picture.sent ??= prepare(picture);
+  const asked = picture.sent;
+  tell("Looking for digits …");
+  const digits = await digitsOf(await asked);
+  if (picture.sent !== asked) return; // it has changed meanwhile
+  picture.digits = digits;
+  show(picture);
+}
+
+async function digitsOf({ body, parameters }) {
+  const { color, ...others } = parameters; // their pictures are grey
+  try {
+    return await service.clean(body, service.digitsAddress(others), { key: state.key });
+  } catch (problem) {
+    if (!(problem instanceof service.Problem)) throw problem;
+    return { problem };
+  }
+}
+
 /** What is sent of a picture: the file as it is, or with noise laid over it. */
 async function prepare({ file, grey, page }) {
   const noise = file ? state.noise.taken : state.noise.drawn;
@@ -272,6 +296,7 @@ function show(picture = chosen()) {
   $("one").hidden = state.view === ALL;
   $("all").hidden = state.view !== ALL;
   $("finish").hidden = state.view === ALL;
+  $("find").hidden = state.view === ALL;
   $("result-title").textContent = state.view === ALL ? "Every model's answer" : "The clean picture";
   const { width, height } = picture?.grey ?? picture?.answers.get(state.view)?.after ?? { width: 1, height: 1 };
   const wide = width / height > WIDE;
@@ -289,6 +314,8 @@ function show(picture = chosen()) {
 function showOne(answer) {
   if (chosen() && !answer) return; // what was shown stays until it comes
   const good = Boolean(answer?.after);
+  showFound(null);
+  $("find").disabled = !good;
   showWarnings(answer?.warnings ?? []);
   $("blank").hidden = Boolean(chosen());
   $("compare").hidden = !good;
@@ -301,6 +328,17 @@ function showOne(answer) {
   showCompared(answer);
   showFacts(answer);
   tell(`${verb(answer.model)} by ${answer.model} in ${duration(total(answer))} on ${processor(answer)}`);
+  if (chosen()?.digits) showFound(chosen().digits);
+}
+
+/** The digits that were found, in the place of those of another picture. */
+function showFound(page) {
+  const digits = page?.digits ?? [];
+  drawBoxes($("boxes"), page?.digits ? page : { width: 1, height: 1, digits });
+  listDigits($("digits"), digits);
+  $("digits").hidden = !digits.length;
+  if (page?.problem) showProblem(page.problem);
+  else if (page) tell(digits.length === 1 ? "1 digit found" : `${digits.length || "No"} digits found`);
 }
 
 const verb = (name) => (modelOf(name).task === "reconstruct" ? "Given back" : "Denoised");
@@ -432,6 +470,7 @@ function paintFact(canvas, picture) {
 function showAll() {
   $("facts").hidden = true;
   showWarnings([]);
+  showFound(null);
   showProblem(null);
   const answers = state.models.map((model) => chosen()?.answers.get(model.name));
   state.models.forEach((model, i) => showCard($("all").children[i], answers[i]));
@@ -672,6 +711,7 @@ function listen() {
     askAnew(work);
   });
 
+  $("find").addEventListener("click", findDigits);
   $("save").addEventListener("click", () => save(saved()));
   $("save-all").addEventListener("click", () => save(saved(state.pictures)));
   $("save-input").addEventListener("click", async () => {

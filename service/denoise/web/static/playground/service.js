@@ -42,11 +42,14 @@ export function address(model, parameters) {
   return new URL(`${model.task}?${query}`, document.baseURI).href;
 }
 
+/** The address of the call that finds the digits of a page; the service chooses the model. */
+export const digitsAddress = (parameters) => new URL(`digits?${new URLSearchParams(parameters)}`, document.baseURI).href;
+
 /** The Content-Type that a file is sent with: whether it is an image the service reads from its bytes. */
 export const kindOf = (file) => (file.type.startsWith("image/") ? file.type : "application/octet-stream");
 
 /**
- * A picture's answer.
+ * A picture's answer, or a page's digits.
  * @param {Blob} body
  * @param {string} to address
  * @param {{key: string, signal: AbortSignal}} options
