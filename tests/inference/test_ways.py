@@ -49,6 +49,17 @@ def test_openvino_that_does_not_work_is_told_and_passed_over(monkeypatch: pytest
 
 
 @needs_openvino
+def test_a_machine_without_what_another_one_chose_uses_the_cpu_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert denoiser.load_elsewhere(UNET, OPENVINO).way == OPENVINO
+
+    def fail() -> object:
+        raise ModuleNotFoundError("No module named 'openvino'")
+
+    monkeypatch.setattr(openvino_runner, "_core", fail)
+    assert denoiser.load_elsewhere(UNET, OPENVINO).way == CPU
+
+
+@needs_openvino
 def test_what_openvino_cannot_load_is_told(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"bad\.onnx cannot be loaded by OpenVINO: "):
         openvino_runner.OpenVinoRunner(tmp_path / "bad.onnx", b"no model", "float32", any_size=False, threads=1)

@@ -32,7 +32,7 @@ from denoise.bulk.plan import Plan
 from denoise.bulk.processes import PROCESSES_ON_A_GPU, Engine
 from denoise.bulk.tables import RowRange
 from denoise.errors import RequestError, SetupError
-from denoise.inference.denoiser import Denoiser
+from denoise.inference.denoiser import load_elsewhere
 from denoise.inference.ways import CUDA
 
 PICTURES_PER_PIECE = 64
@@ -193,7 +193,7 @@ class PieceActor:
     def __init__(self, pieces: Any, engine: Engine, size: tuple[int, int] | None) -> None:
         self.pieces: list[BulkPiece] = ray.get(pieces)
         self.maker = engine.maker
-        model, parameters = Denoiser(engine.path, engine.way, 1), engine.maker.parameters
+        model, parameters = load_elsewhere(engine.path, engine.way), engine.maker.parameters
         self.clean = cleaner(model, parameters, engine.max_pixels)
         self.work = arrays.work(model, size, 1, parameters)
 

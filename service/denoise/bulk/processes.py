@@ -21,7 +21,7 @@ from denoise.bulk.picture_files import Cleaner, CleanPicture, ItemOutcome, clean
 from denoise.bulk.provenance import Maker
 from denoise.bulk.threads import END_SECONDS, map_in_threads
 from denoise.errors import RequestError, SetupError
-from denoise.inference.denoiser import Denoiser
+from denoise.inference.denoiser import load_elsewhere
 from denoise.inference.ways import Way
 from denoise.pictures.images import Kind
 from denoise.settings import MAX_PIXELS
@@ -41,7 +41,7 @@ class Engine(NamedTuple):
 
     def start(self) -> Cleaner:
         """Loads the model. Raises SetupError."""
-        return cleaner(Denoiser(self.path, self.way, 1), self.maker.parameters, self.max_pixels)
+        return cleaner(load_elsewhere(self.path, self.way), self.maker.parameters, self.max_pixels)
 
 
 def clean_in_turn(items: Sequence[Item], clean: Cleaner, maker: Maker) -> Generator[ItemOutcome]:

@@ -13,7 +13,7 @@ from denoise.inference import choice, contract, onnx_runner, proof, ways
 from denoise.inference.choice import Choice
 from denoise.inference.clock import warm_and_time
 from denoise.inference.contract import Task
-from denoise.inference.ways import CUDA, TOLERANCES, Way, Ways
+from denoise.inference.ways import CPU, CUDA, TOLERANCES, Way, Ways
 from denoise.pictures import Pixels
 from denoise.settings import AllowedPrecision, Device
 
@@ -157,6 +157,19 @@ def load_files(paths: Sequence[Path], device: Device, threads: int, precision: A
             models[path] = loader.load(path, choices[key])
         models[path].ruled_out = {**found.closed, **choices[key].ruled_out}
     return [models[path] for path in paths]
+
+
+def load_elsewhere(path: Path, way: Way) -> Denoiser:
+    """A file's model on one thread, in the way that another process chose; by the CPU provider where OpenVINO fails.
+
+    The machines of a cluster need not be alike. Raises SetupError when the file does not run, or there is no GPU.
+    """
+    try:
+        return Denoiser(path, way, 1)
+    except SetupError:
+        if way in (CPU, CUDA):
+            raise
+        return Denoiser(path, CPU, 1)
 
 
 def default(denoisers: Mapping[str, Denoiser], task: Task, named: str | None = None) -> str | None:
