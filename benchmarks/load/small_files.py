@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 MOST_BYTES = 10_000
-LEAST_SIDE, LONGEST_SIDE, MOST_PIXELS = 8, 16_383, 16_000_000
+LEAST_SIDE, LONGEST_SIDE, MOST_PIXELS = 8, 16_383, 50_000_000
 # The default model without parameters is asked most.
 QUERIES = ("", "", "", "", "?model=conv_dae", "?layout=strip", "?invert=true", "?size=native&model=easy_dae")
 ACCEPTED = ("image/png", "image/png", "image/webp", "application/json")
