@@ -122,6 +122,17 @@ def test_specks_blots_and_the_papers_edge_are_no_digits(whole: Pixels) -> None:
     assert np.transpose(writing.find(page).boxes).tolist() == expected
 
 
+@pytest.mark.parametrize("shape", [(26, 90), (26, 40)])
+def test_digits_may_take_most_of_a_narrow_picture(whole: Pixels, shape: tuple[int, int]) -> None:
+    strip = np.zeros(shape, np.float32)
+    count = shape[1] // 20
+    for number, digit in enumerate(whole[:count]):
+        rows, columns = np.nonzero(digit > writing.INK)
+        inked = digit[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        strip[2 : 2 + inked.shape[0], 20 * number : 20 * number + min(18, inked.shape[1])] = inked[:, :18]
+    assert len(writing.find(strip).boxes.top) == count
+
+
 @pytest.mark.parametrize("page", [np.zeros((28, 28)), np.ones((50, 90)), np.zeros((1, 1)), np.ones((1, 5000))])
 def test_there_may_be_none(page: Pixels) -> None:
     found = writing.find(page.astype(np.float32))

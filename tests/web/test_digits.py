@@ -63,7 +63,9 @@ def test_as_an_array_they_are_bytes(real: TestClient, page: bytes) -> None:
 
 
 def test_as_a_zip_they_are_pngs_with_a_table_of_boxes(real: TestClient, page: bytes) -> None:
-    with zipfile.ZipFile(io.BytesIO(ask(real, page, "application/zip").content)) as archive:
+    content = ask(real, page, "application/zip").content
+    assert real.post("/digits?format=zip", content=page).content == content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         rows = list(csv.DictReader(io.StringIO(archive.read("boxes.csv").decode())))
         assert archive.namelist() == ["boxes.csv", *(row["file"] for row in rows)]
         assert Image.open(archive.open("0001.png")).size == (28, 28)

@@ -31,8 +31,9 @@ SIZES_AT_EDGE = 0.75, 1.3
 LEAST_HEIGHT_OF_WIDE, MOST_WIDTHS_OF_LOW = 0.4, 2.5
 # A digit leaves more of its box free, unless that is less than half as wide as it is high, as a bold 1 is.
 MOST_FILLED, LEAST_WIDTH_OF_BLOT = 0.85, 0.5
-# What is wider than this, in typical sizes, is several digits that touch.
-LEAST_WIDTH_OF_SEVERAL = 1.4
+# What is wider than this, in typical sizes, is several digits that touch, and what is so many times as wide as high: of
+# MNIST's digits one in a thousand is.
+LEAST_WIDTH_OF_SEVERAL, LEAST_WIDTH_BY_HEIGHT = 1.4, 1.7
 # A part is smaller than this, in sizes of its digit.
 MOST_SIZE_OF_PART = 0.75
 # A part is nearer to its digit than this, in sizes of that; two halves of a digit are nearer still, in typical sizes.
@@ -84,7 +85,7 @@ def find(page: Pixels) -> Found:
     joined = joined.pick(_are_digits(joined, size, page.shape))
     _check_count(len(joined.boxes.top), MOST_DIGITS)
     order = writing.reading_order(joined.boxes)
-    wide = joined.boxes.width > LEAST_WIDTH_OF_SEVERAL * size
+    wide = joined.boxes.width > np.minimum(LEAST_WIDTH_OF_SEVERAL * size, LEAST_WIDTH_BY_HEIGHT * joined.boxes.height)
     return Found(joined.boxes.pick(order), wide[order], mnist.frame_all(page, joined)[order])
 
 
@@ -151,7 +152,7 @@ def _are_digits(joined: Marks, size: float, page: tuple[int, ...]) -> Mask:
     """Which groups of marks are large enough, and no piece of a rule, blot or edge of the paper."""
     boxes = joined.boxes
     low = (boxes.height < LEAST_HEIGHT_OF_WIDE * size) & (boxes.width > MOST_WIDTHS_OF_LOW * boxes.height)
-    spanning = writing.spans(boxes, page) & (len(boxes.top) > 1)
+    spanning = writing.spans(boxes, page)
     cut = writing.touches_edge(boxes, page) & (len(boxes.top) > 1)
     cut &= (boxes.size < SIZES_AT_EDGE[0] * size) | (boxes.size > SIZES_AT_EDGE[1] * size)
     faint = joined.solid < LEAST_SOLID * joined.area

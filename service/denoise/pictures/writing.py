@@ -19,8 +19,9 @@ def typical_size(writing: Marks) -> float:
 
 
 def spans(boxes: Boxes, page: tuple[int, ...]) -> Mask:
-    """Which boxes take most of a side of the page."""
-    return (boxes.height > EDGE_SHARE * page[0]) | (boxes.width > EDGE_SHARE * page[1])
+    """Which boxes take most of the page's longer side, if there are any others: in a small picture a digit may."""
+    spanning: Mask = boxes.size > EDGE_SHARE * max(page)
+    return spanning & ~spanning.all()
 
 
 def touches_edge(boxes: Boxes, page: tuple[int, ...]) -> Mask:

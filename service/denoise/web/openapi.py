@@ -255,6 +255,8 @@ def _describe_digits(operation: dict[str, Any], service: Service) -> None:
     operation["parameters"] = [each for each in operation["parameters"] if each["name"] in PARAMETERS_OF_DIGITS]
     names = [name for name, model in service.denoisers.items() if model.task == "denoise" and model.size is None]
     (parameter,) = (each for each in operation["parameters"] if each["name"] == "model")
+    (form,) = (each for each in operation["parameters"] if each["name"] == "format")
+    form["schema"] = _choice(["json", "zip"])
     if names:
         parameter["schema"] = _choice(names)
         operation["requestBody"]["content"][JSON]["example"] = {"inputs": picture(), "parameters": {"model": names[0]}}
