@@ -20,7 +20,7 @@ from denoise.pictures import Colours, Pixels, capacity, colour, digits, framing,
 from denoise.pictures.digits import Found
 from denoise.pictures.framing import Frame
 from denoise.pictures.images import Dpi, Kind, Picture
-from denoise.pictures.uncertainty import uncertainty
+from denoise.pictures.uncertainty import uncertainty, warn
 
 # In tiles with margins a model sees some pixels twice; no picture is seen more than so many times.
 MOST_SEEN = 2
@@ -131,7 +131,12 @@ class Cleaned:
     @property
     def uncertainty(self) -> float:
         """0 (sure) … 1: ranks answers by their error."""
-        return uncertainty(self.prepared.seen, self.answer)
+        return uncertainty(self.prepared.seen, self.answer, self.prepared.frame.margin)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may be wrong with it, in sentences."""
+        return warn(self.answer, self.prepared.frame)
 
     @property
     def psnr(self) -> tuple[float, float] | None:

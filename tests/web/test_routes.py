@@ -449,3 +449,17 @@ def test_openapi_lists_the_models_and_bodies(real: TestClient) -> None:
     ]
     assert set(operation["responses"]) == {"200", "400", "404", "406", "408", "413", "415", "422", "429", "504"}
     assert json.dumps(operation)
+
+
+def test_what_may_be_wrong_with_an_answer_is_told(real: TestClient, digits: Pixels) -> None:
+    page = np.rint(255 * (0.9 - 0.8 * np.kron(np.hstack(digits[:4]), np.ones((6, 6))))).astype(np.uint8)
+    content = png(page)
+    told = real.post("/denoise?model=unet_dae", content=content).headers["X-Warning"]
+    assert "was shrunk by" in told
+    answer = real.post("/denoise?model=unet_dae", content=content, headers={"Accept": "application/json"}).json()
+    assert answer["warnings"] == [told]
+    results = real.post(
+        "/denoise?model=unet_dae&format=json", files=[("file", content), ("file", png(page[::-1]))]
+    ).json()["results"]
+    assert results[0]["warnings"] == [told]
+    assert "X-Warning" not in real.post("/denoise", content=SEVEN).headers

@@ -60,11 +60,14 @@ def cleaner(model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaner
                 "ends in .tif, holds them, and --page chooses one."
             )
         files, doubts = [], []
+        warnings: list[str] = []
         for directory in pages:
             cleaned = cleaning.clean(tiff.take_page(content, directory), model, parameters, max_pixels)
             files.append(cleaned.encode(kind))
             doubts.append(cleaned.uncertainty)
-        return CleanPicture(tiff.join(files) if len(files) > 1 else files[0], max(doubts))
+            warnings += cleaned.warnings
+        content = tiff.join(files) if len(files) > 1 else files[0]
+        return CleanPicture(content, max(doubts), tuple(dict.fromkeys(warnings)))
 
     return clean
 

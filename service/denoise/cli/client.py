@@ -100,7 +100,9 @@ class HttpClient:
             raise Unanswered(f"{self.url} answers with {answer.kind or 'no Content-Type'}, not with image/{kind}.")
         if not _is_whole(answer.content, kind):
             raise Unanswered(f"{self.url} answers with {len(answer.content):,} bytes that are no {kind.upper()}.")
-        return CleanPicture(answer.content, _uncertainty(answer.headers.get("X-Uncertainty", "")))
+        warning = answer.headers.get("X-Warning", "")
+        uncertainty = _uncertainty(answer.headers.get("X-Uncertainty", ""))
+        return CleanPicture(answer.content, uncertainty, (warning,) if warning else ())
 
     def digits(self, content: bytes, parameters: Parameters) -> Found:
         """The digits of a page, given as a picture's bytes. Raises RequestError."""

@@ -53,12 +53,16 @@ class Frame(NamedTuple):
         shape: height and width of the picture, in pixels.
         inverted: whether its dark ink on light paper was turned over.
         rows, columns: what the frame takes of it; it may reach over the edges.
+        margin: by which its polarity was found, as `polarity.judge` gives it; 1 where the caller told it.
+        shrunk: by what factor a whole page was shrunk for the model.
     """
 
     shape: tuple[int, int]
     inverted: bool
     rows: Span
     columns: Span
+    margin: float = 1.0
+    shrunk: float = 1.0
 
 
 def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> tuple[Pixels, Frame]:
@@ -79,12 +83,12 @@ def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> 
     height, width = pixels.shape
     if size not in (None, pixels.shape):
         return _fit_digit(pixels, size, inverted)
-    if inverted is None:
-        inverted = polarity.judge(pixels).dark
+    inverted, margin = polarity.judge(pixels) if inverted is None else (inverted, 1.0)
     if size:
-        return polarity.turn(pixels, inverted), Frame((height, width), inverted, (0.0, height), (0.0, width))
+        return polarity.turn(pixels, inverted), Frame((height, width), inverted, (0.0, height), (0.0, width), margin)
     fitted, rows, columns = _fit_page(pixels, inverted)
-    return fitted, Frame((height, width), inverted, rows, columns)
+    shrunk = (rows[1] - rows[0]) / fitted.shape[0]
+    return fitted, Frame((height, width), inverted, rows, columns, margin, shrunk)
 
 
 def restore(answer: Pixels, frame: Frame, native: bool = False) -> Pixels:

@@ -29,6 +29,7 @@ LEAST_WINDOW_PX = 5
 # A pixel from here on is as light as can be; where this share of the pixels is, the paper is.
 SATURATED = 0.995
 SATURATED_SHARE = 0.2
+LIGHT_PAPER = 0.75
 # What is at least as light as the paper less this share of the ink's strength is paper.
 PAPER_SHARE = 0.3
 # Ink is taken to be so strong before it is measured.
@@ -63,9 +64,9 @@ def look(light: Pixels) -> Look:
     thumbnail = neighbourhood.block_means(measured, shrink, shrink)
     window = max(FIRST_WINDOW_PX, round(FIRST_WINDOW_SHARE * min(thumbnail.shape)))
     white = neighbourhood.block_means((light[::block, ::block] >= SATURATED).astype(np.float32), shrink, shrink)
-    # Ink hides the paper, so what is no wider than two windows is as its surroundings.
     often = (neighbourhood.mean(white, window) > SATURATED_SHARE).astype(np.float32)
-    saturated = neighbourhood.minimum(neighbourhood.maximum(often, 2 * window), 2 * window) > 0
+    # Ink hides white paper, which is looked for around it; a grey sheet that lies on it is grey without its ink too.
+    saturated = (_close(often, 2 * window) > 0) & (_close(thumbnail, window) > LIGHT_PAPER)
     paper = _paper(thumbnail, saturated, window, FIRST_STRENGTH)
     found = strokes.measure(1 - measured / neighbourhood.spread(paper, shrink, measured.shape))
     narrow = max(LEAST_WINDOW_PX, round(SECOND_WINDOW_STROKES * found.broad / shrink) + SECOND_WINDOW_PX)
@@ -94,7 +95,7 @@ def _block(pixels: int, most: int) -> int:
 def _paper(thumbnail: Plane, saturated: NDArray[np.bool_], window: int, strength: float) -> Plane:
     """The thumbnail without ink of `strength` that is narrower than the window, and white where it is `saturated`."""
     smooth = neighbourhood.mean(thumbnail, 3)
-    filled = neighbourhood.minimum(neighbourhood.maximum(smooth, window), window)
+    filled = _close(smooth, window)
     middling = np.maximum(neighbourhood.median(filled, window), DARKEST_PAPER)
     ratio = thumbnail / middling
     shown = (ratio > 1 - PAPER_SHARE * strength).astype(np.float32)
@@ -105,6 +106,11 @@ def _paper(thumbnail: Plane, saturated: NDArray[np.bool_], window: int, strength
     # At the edge of a table or a shadow the mean is lighter than the darker side.
     paper = np.where(saturated, 1, np.minimum(neighbourhood.mean(paper, max(3, window // 4)), filled))
     return np.clip(paper, DARKEST_PAPER, 1).astype(np.float32, copy=False)
+
+
+def _close(pixels: Plane, window: int) -> Plane:
+    """The picture with what is dark and narrower than the window filled with its surroundings."""
+    return neighbourhood.minimum(neighbourhood.maximum(pixels, window), window)
 
 
 def _spread(paper: Plane, shape: tuple[int, ...]) -> Plane:

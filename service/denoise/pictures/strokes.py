@@ -21,9 +21,10 @@ FRAME_SHARE = 0.4
 # Fewer pixels of strokes tell nothing of them.
 LEAST_PIXELS = 20
 STRENGTH_PERCENTILE = 80
-# Ink of fewer deviations of the noise is looked at from further off too, as long as so many pixels a side are left.
-# That is believed when ink is of fewer deviations still, or when strokes turn out to be so many times as wide.
-CLEAR_DEVIATIONS, SURE_DEVIATIONS = 12.0, 5.0
+# Ink that is not so many deviations of the noise strong is measured from further off. So is ink that is not so many
+# deviations of white noise strong, which cuts broad strokes into bits; that is believed when strokes turn out to be so
+# many times as wide. So many pixels a side are left at least.
+SURE_DEVIATIONS, CLEAR_DEVIATIONS = 5.0, 12.0
 BITS_OF_STROKES = 3.0
 LEAST_SIDE_SHRUNK = 32
 # A normal deviate's deviation, in those of the median of its absolute value.
@@ -54,7 +55,8 @@ def measure(ink: Plane) -> Strokes:
     A stroke's width at a pixel is the shorter one of its runs down and across: exact but on slants, where it is too
     large by at most a factor of √2.
     """
-    noise = _deviation_of_noise(ink)
+    grain = _grain(ink)
+    noise = max(grain, _texture(ink))
     down, across, mask = _runs_of_ink(ink, noise)
     short, long = np.minimum(down, across), np.maximum(down, across)
     framed = (down > FRAME_SHARE * ink.shape[0]) | (across > FRAME_SHARE * ink.shape[1])
@@ -67,11 +69,12 @@ def measure(ink: Plane) -> Strokes:
     widths = np.sort(short[stroke])
     lengths = np.cumsum(1 / widths)
     width, broad = (float(widths[np.searchsorted(lengths, share * lengths[-1])]) for share in (0.5, 0.9))
-    if strength < CLEAR_DEVIATIONS * noise and min(ink.shape) >= 2 * LEAST_SIDE_SHRUNK:
+    unsure, cut = strength < SURE_DEVIATIONS * noise, strength < CLEAR_DEVIATIONS * grain
+    if (unsure or cut) and min(ink.shape) >= 2 * LEAST_SIDE_SHRUNK:
         afar = measure(neighbourhood.block_means(ink, 2, 2))
-        if strength < SURE_DEVIATIONS * noise:
+        if unsure:
             return Strokes(2 * afar.width, 2 * afar.broad, afar.strength, noise)
-        if 2 * afar.width > BITS_OF_STROKES * width:  # Near by, noise cuts broad strokes into bits.
+        if 2 * afar.width > BITS_OF_STROKES * width:
             return Strokes(2 * afar.width, 2 * afar.broad, strength, noise)
     return Strokes(width, broad, strength, noise)
 
@@ -96,20 +99,17 @@ def _runs(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     return runs.reshape(mask.shape[0], -1)[:, :-1]
 
 
-def _deviation_of_noise(ink: Plane) -> float:
-    """The deviation of what is no ink: of paper's texture from its median, or of white noise, the larger one.
-
-    White noise that was clipped shows in the median of the finest diagonal detail alone (Donoho and Johnstone, 1994).
-    """
-    height, width = ink.shape[0] // 2 * 2, ink.shape[1] // 2 * 2
+def _texture(ink: Plane) -> float:
+    """The deviation of what is no ink from its median, whatever its grain."""
     sample = ink[:: 1 + ink.size // SAMPLED_PIXELS]
-    texture = DEVIATIONS_OF_MEDIAN * float(np.median(np.abs(sample - np.median(sample))))
+    return DEVIATIONS_OF_MEDIAN * float(np.median(np.abs(sample - np.median(sample))))
+
+
+def _grain(ink: Plane) -> float:
+    """The deviation of white noise, also where it was clipped, from the finest diagonal detail (Donoho, 1994)."""
+    height, width = ink.shape[0] // 2 * 2, ink.shape[1] // 2 * 2
     if not height * width:
-        return texture
-    fine = (
-        ink[0:height:2, 0:width:2]
-        - ink[0:height:2, 1:width:2]
-        - ink[1:height:2, 0:width:2]
-        + ink[1:height:2, 1:width:2]
-    )
-    return max(texture, DEVIATIONS_OF_MEDIAN / 2 * float(np.median(np.abs(fine))))
+        return 0.0
+    upper, lower = ink[0:height:2], ink[1:height:2]
+    fine = upper[:, 0:width:2] - upper[:, 1:width:2] - lower[:, 0:width:2] + lower[:, 1:width:2]
+    return DEVIATIONS_OF_MEDIAN / 2 * float(np.median(np.abs(fine)))

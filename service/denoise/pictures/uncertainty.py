@@ -1,30 +1,51 @@
-"""How unsure a model is of its answer, from the answer itself; pure numpy."""
+"""How unsure an answer is, from the answer itself and from what was found in its picture; pure numpy."""
 
 import numpy as np
 
 from denoise.pictures import Pixels
+from denoise.pictures.framing import Frame
 
-# So many fit into a CPU's cache, which makes large pictures three times as fast.
-PIXELS_PER_BAND = 64 * 1024
+# Writing covers less of a page: from the first share of ink on an answer is doubtful, from the second on ruined.
+MUCH_INK, ALL_INK = 0.4, 0.8
+# A polarity that is ahead by less than this share of its votes is a close call; an even vote is as doubtful as a coin.
+CLOSE_MARGIN = 0.3
+DOUBT_OF_EVEN_VOTE = 0.5
 
 
-def uncertainty(seen: Pixels, answer: Pixels) -> float:
+def uncertainty(seen: Pixels, answer: Pixels, margin: float = 1.0) -> float:
     """One number, 0 (sure) … 1, that ranks answers by their error.
 
     A pixel of an answer trained by cross-entropy on near-binary ink is the probability p of ink, and 4·p·(1-p) its
     doubt: 1 at an even chance. Grey edges have p near a half as well, and no error where they were grey already; so
-    each pixel's doubt counts by how far the model moved it from what it saw. The mean over all pixels is given.
+    each pixel's doubt counts by how far the model moved it from what it saw. The mean over all pixels is the model's
+    own doubt. A model is sure of a page that it was shown the wrong way round: what covers more of the page than
+    writing does, and a polarity that was a close call, are doubts of their own. The chances that each of the three is
+    no fault are multiplied.
 
     Args:
         seen: what the model saw, 0 … 1.
-        answer: what it made of it, of the same shape.
+        answer: what it made of it, of the same shape, light ink on black.
+        margin: by which the picture's polarity was found, 0 … 1, as `polarity.judge` gives it.
     """
-    if seen.size <= PIXELS_PER_BAND:
-        return 4 * _doubt(seen, answer) / answer.size
-    rows = max(1, PIXELS_PER_BAND // seen.shape[1])
-    bands = [slice(start, start + rows) for start in range(0, len(seen), rows)]
-    return 4 * sum(_doubt(seen[band], answer[band]) for band in bands) / answer.size
+    own = float(np.mean(4 * answer * (1 - answer) * np.abs(answer - seen)))
+    covered = min(1.0, max(0.0, (_ink(answer) - MUCH_INK) / (ALL_INK - MUCH_INK)))
+    undecided = DOUBT_OF_EVEN_VOTE * max(0.0, 1 - margin / CLOSE_MARGIN)
+    return 1 - (1 - own) * (1 - covered) * (1 - undecided)
 
 
-def _doubt(seen: Pixels, answer: Pixels) -> float:
-    return float(np.vdot(answer * (1 - answer), np.abs(answer - seen)))
+def warn(answer: Pixels, frame: Frame) -> tuple[str, ...]:
+    """What a caller should know of an answer, light ink on black, in sentences of ASCII: they travel in a header."""
+    warnings = []
+    if frame.margin < CLOSE_MARGIN:
+        found = "dark ink on light paper" if frame.inverted else "light ink on dark paper"
+        warnings.append(f"The picture was taken for {found}, which was a close call: 'invert' says which it is.")
+    if (ink := _ink(answer)) > MUCH_INK:
+        warnings.append(f"Ink covers {ink:.0%} of the answer, more than writing does: try 'invert', or look at it.")
+    if frame.shrunk > 1:
+        height, width = answer.shape
+        warnings.append(f"The picture was shrunk by {frame.shrunk:.1f}, to {width} by {height} pixels, for the model.")
+    return tuple(warnings)
+
+
+def _ink(answer: Pixels) -> float:
+    return float(np.add.reduce(answer, axis=None)) / answer.size

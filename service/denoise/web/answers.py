@@ -56,6 +56,7 @@ class Answer(BaseModel):
     image: str = Field(description="base64 of a PNG")
     code: list[Any] | None = Field(description="the hidden code, in its own shape, of models that have one")
     uncertainty: float = Field(description="0 (sure) … 1: ranks answers by their error")
+    warnings: list[str] = Field(description="what may be wrong with it, in sentences")
     psnr: Psnr | None = Field(None, description="with `noise` only: how near to the picture as it was sent")
     timing_ms: dict[str, float] = Field(description="decode, queue, infer, encode")
 
@@ -97,6 +98,7 @@ class Page(BaseModel):
     width: int = Field(description="of the picture that was sent")
     height: int
     inverted: bool = Field(description="whether the picture was found, or said, to be dark ink on light paper")
+    warnings: list[str] = Field(description="what may be wrong with the clean page, in sentences")
     digits: list[Digit] = Field(description="line by line from the top, each from left to right")
     timing_ms: dict[str, float] = Field(description="decode, queue, infer, encode")
 

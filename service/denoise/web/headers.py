@@ -25,6 +25,10 @@ HEADERS: dict[str, Declaration] = {
         "schema": {"type": "number", "minimum": 0, "maximum": 1},
         "example": 0.0123,
     },
+    "X-Warning": _text(
+        "Of one picture, where there is any: what may be wrong with its answer, in sentences.",
+        "The picture was shrunk by 2.4, to 628 by 472 pixels, for the model.",
+    ),
     "X-Failed-Items": {
         "description": "Of several pictures: how many failed.",
         "schema": {"type": "integer", "minimum": 0},
@@ -55,6 +59,7 @@ OF_PICTURES = (
     "X-Precision",
     "X-Input-Inverted",
     "X-Uncertainty",
+    "X-Warning",
     "X-Failed-Items",
     "Content-Disposition",
     "Vary",

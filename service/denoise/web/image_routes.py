@@ -90,6 +90,8 @@ async def _answer_one(job: Job, file: File) -> Response:
     headers = answers.headers(job.model, made.stages.header())
     headers["X-Input-Inverted"] = "true" if made.inverted else "false"
     headers["X-Uncertainty"] = f"{made.uncertainty:.4f}"
+    if made.warnings:
+        headers["X-Warning"] = " ".join(made.warnings)
     if job.media_type == ZIP:
         headers["Content-Disposition"] = batch.AS_FILE
     content = made.image if made.answer is None else to_json(made.answer.fields())

@@ -30,6 +30,7 @@ class Made(NamedTuple):
     image: bytes
     inverted: bool
     uncertainty: float
+    warnings: Sequence[str]
     answer: Answer | Page | None
     stages: Stages
     files: Sequence[tuple[str, bytes]] = ()
@@ -108,10 +109,13 @@ class Job:
         stages.end("encode")
         metrics.count_stages(self.model.name, stages.milliseconds.items())
         uncertainty = cleaned.uncertainty
-        described = self._describe(cleaned, image, uncertainty, stages) if self.media_type == JSON else None
-        return Made(image, cleaned.inverted, uncertainty, described, stages)
+        warnings = cleaned.warnings
+        described = self._describe(cleaned, image, uncertainty, warnings, stages) if self.media_type == JSON else None
+        return Made(image, cleaned.inverted, uncertainty, warnings, described, stages)
 
-    def _describe(self, cleaned: Cleaned, image: bytes, uncertainty: float, stages: Stages) -> Answer:
+    def _describe(
+        self, cleaned: Cleaned, image: bytes, uncertainty: float, warnings: Sequence[str], stages: Stages
+    ) -> Answer:
         height, width = cleaned.shown.shape[:2]
         psnr = cleaned.psnr
         return Answer(
@@ -124,6 +128,7 @@ class Job:
             image=base64.b64encode(image).decode(),
             code=None if cleaned.code is None else cleaned.code.tolist(),
             uncertainty=uncertainty,
+            warnings=list(warnings),
             psnr=Psnr(before=psnr[0], after=psnr[1]) if psnr else None,
             timing_ms={name: round(duration, 3) for name, duration in stages.milliseconds.items()},
         )
