@@ -45,6 +45,24 @@ def test_a_dark_table_becomes_clean_paper(digits: Pixels) -> None:
     assert (divided(picture)[:, :76] < 0.1).all()
 
 
+def test_what_a_sheet_lies_on_is_clean_however_rough_it_is(digits: Pixels) -> None:
+    ink = sheet(digits, 3)
+    picture = np.pad(0.8 * (1 - 0.7 * ink), 80)
+    picture[picture == 0] = np.random.default_rng(1).uniform(0.0, 0.2, np.count_nonzero(picture == 0))
+    found = divided(picture.astype(np.float32))
+    around = np.pad(np.zeros_like(ink, bool), 80, constant_values=True)
+    assert (found[around] == 0).mean() > 0.97
+    assert psnr(found[80:-80, 80:-80], ink) > 18
+
+
+def test_a_dark_display_in_a_light_front_is_no_surrounding(digits: Pixels) -> None:
+    picture = np.full((400, 700), 0.9, np.float32)
+    digit_row = np.concatenate(digits[:4], axis=1).repeat(4, axis=0).repeat(4, axis=1)
+    picture[100:212, 100:548] = 0.15 * (1 - 0.9 * digit_row)
+    assert page.look(picture).outside is None or not page.look(picture).outside[60:200, 80:520].any()
+    assert divided(picture)[100:212, 100:548][digit_row > 0.9].mean() > 0.5
+
+
 def test_the_gain_makes_up_for_faint_ink_up_to_its_limit(digits: Pixels) -> None:
     for strength, gain in ((0.95, 1), (0.5, 2), (0.2, page.LARGEST_GAIN)):
         assert page.look(0.9 * (1 - strength * sheet(digits, 3))).gain == pytest.approx(gain, rel=0.15)

@@ -30,6 +30,11 @@ LEAST_WINDOW_PX = 5
 SATURATED = 0.995
 SATURATED_SHARE = 0.2
 LIGHT_PAPER = 0.75
+# What the sheet lies on is darker than this share of its light paper; its edge is as wide as that share of the shorter
+# side.
+SURROUNDINGS_SHARE, LIGHT_PERCENTILE = 0.22, 90
+SURROUNDINGS_MARGIN = 0.02
+MOSTLY = 0.5
 # What is at least as light as the paper less this share of the ink's strength is paper.
 PAPER_SHARE = 0.3
 # Ink is taken to be so strong before it is measured.
@@ -47,11 +52,13 @@ class Look(NamedTuple):
 
     Attributes:
         paper: a thumbnail of the page without its ink, 0 … 1.
+        outside: where the thumbnail shows what the sheet lies on; None where that is nowhere.
         gain: what the ink is multiplied by, 1 … LARGEST_GAIN.
         strokes: as they are in the page's own pixels.
     """
 
     paper: Plane
+    outside: NDArray[np.bool_] | None
     gain: float
     strokes: Strokes
 
@@ -75,7 +82,7 @@ def look(light: Pixels) -> Look:
         again = strokes.measure(1 - measured / neighbourhood.spread(paper, shrink, measured.shape))
         found = again if again.broad else found
     gain = 1 / max(found.strength, 1 / LARGEST_GAIN) if 0 < found.strength < STRONG_INK else 1.0
-    return Look(paper, gain, found._replace(width=found.width * block, broad=found.broad * block))
+    return Look(paper, _outside(paper), gain, found._replace(width=found.width * block, broad=found.broad * block))
 
 
 def divide(light: Pixels, seen: Look) -> Pixels:
@@ -84,6 +91,8 @@ def divide(light: Pixels, seen: Look) -> Pixels:
         return 1 - light
     ink: Pixels = (1 - light / _spread(seen.paper, light.shape)).astype(np.float32, copy=False)
     ink *= np.float32(seen.gain)
+    if seen.outside is not None:
+        ink[_spread(seen.outside.astype(np.float32), light.shape) > MOSTLY] = 0
     return np.clip(ink, 0, 1, out=ink)
 
 
@@ -106,6 +115,22 @@ def _paper(thumbnail: Plane, saturated: NDArray[np.bool_], window: int, strength
     # At the edge of a table or a shadow the mean is lighter than the darker side.
     paper = np.where(saturated, 1, np.minimum(neighbourhood.mean(paper, max(3, window // 4)), filled))
     return np.clip(paper, DARKEST_PAPER, 1).astype(np.float32, copy=False)
+
+
+def _outside(paper: Plane) -> NDArray[np.bool_] | None:
+    """Where the thumbnail is much darker than paper, all the way to an edge, and a little beyond; None for nowhere.
+
+    A display's dark glass, which has an edge of paper around it, is not outside.
+    """
+    dark = paper < SURROUNDINGS_SHARE * float(np.percentile(paper, LIGHT_PERCENTILE))
+    if not dark.any():
+        return None
+    reached = np.zeros(paper.shape, bool)
+    for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
+        towards = np.s_[::step] if axis == 0 else np.s_[:, ::step]
+        reached[towards] |= np.logical_and.accumulate(dark[towards], axis=axis)
+    margin = max(LEAST_WINDOW_PX, round(SURROUNDINGS_MARGIN * min(paper.shape)))
+    return neighbourhood.maximum(reached.astype(np.float32), margin) > 0
 
 
 def _close(pixels: Plane, window: int) -> Plane:
