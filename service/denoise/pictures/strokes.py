@@ -26,7 +26,8 @@ STRENGTH_PERCENTILE = 80
 # many times as wide. So many pixels a side are left at least.
 SURE_DEVIATIONS, CLEAR_DEVIATIONS = 5.0, 12.0
 BITS_OF_STROKES = 3.0
-LEAST_SIDE_SHRUNK = 32
+# On fewer, what is left of noise on ruled lines is as wide as strokes are.
+LEAST_SIDE_SHRUNK = 48
 # A normal deviate's deviation, in those of the median of its absolute value.
 DEVIATIONS_OF_MEDIAN = 1.4826
 # So many pixels tell of the texture.

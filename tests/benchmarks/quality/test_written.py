@@ -3,6 +3,7 @@
 import numpy as np
 
 from benchmarks.quality import written
+from denoise.pictures import framing
 
 
 def test_a_page_has_forty_digits_in_reading_order() -> None:
@@ -14,6 +15,16 @@ def test_a_page_has_forty_digits_in_reading_order() -> None:
         inside = page.picture[top:bottom, left:right]
         assert inside.min() < 0.3
         assert (inside < 0.9).any(axis=0).all()
+
+
+def test_noise_on_a_ruled_page_is_not_taken_for_broad_strokes() -> None:
+    digits = written._read_idx(written.TEST_DIGITS, 16).reshape(-1, 28, 28)
+    random = np.random.default_rng([written.SEED, 2, 15])
+    picture = written.page(digits, 1.5, random).picture
+    for spoil in (written.ruled, written.noisy):
+        picture = spoil(picture, 1.5, random)
+    seen, _ = framing.fit(picture.astype(np.float32), None, None)
+    assert seen.shape[0] > 0.8 * picture.shape[0]
 
 
 def test_boxes_are_compared_by_what_they_have_in_common() -> None:
