@@ -11,7 +11,10 @@ from denoise.errors import TooLarge
 from denoise.inference.denoiser import Denoiser
 from denoise.inference.ways import CPU
 from denoise.pictures import images
-from tests.conftest import NOISY_7
+from tests.conftest import NOISY_7, ROOT, Pixels
+from tests.pictures.test_framing import noisy, psnr
+from tests.pictures.test_page import sheet
+from tests.pictures.test_polarity import lit
 
 SEVEN = NOISY_7.read_bytes()
 
@@ -55,3 +58,15 @@ def test_a_strip_is_wider_than_the_picture(half: Denoiser) -> None:
 def test_too_many_pixels_are_refused(half: Denoiser) -> None:
     with pytest.raises(TooLarge, match="at most 783 pixels"):
         cleaning.clean(SEVEN, half, Parameters(), 783)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_no_page_comes_back_black_in_shadows_or_on_dark_tables(digits: Pixels, scale: int) -> None:
+    model = Denoiser(ROOT / "models" / "unet_dae.onnx", CPU, 1)
+    page = 1 - sheet(digits, scale)
+    for picture in lit(noisy(0.8 * (0.3 + 0.7 * page), 0.02)):
+        cleaned = cleaning.clean(picture.astype(np.float32), model, Parameters(), picture.size)
+        assert cleaned.inverted
+        assert not any("Ink covers" in warning for warning in cleaned.warnings)
+        assert cleaned.restored.mean() > page.mean() - 0.1
+        assert psnr(cleaned.restored, page) > 10  # On a table a part of the ink is hidden.

@@ -34,6 +34,8 @@ LIGHT_PAPER = 0.75
 # side.
 SURROUNDINGS_SHARE, LIGHT_PERCENTILE = 0.22, 90
 SURROUNDINGS_MARGIN = 0.02
+# A row or column along an edge is a bar when this share of it is darker than that share of the paper.
+BAR_SHARE, BAR_LIGHT = 0.7, 0.6
 MOSTLY = 0.5
 # What is at least as light as the paper less this share of the ink's strength is paper.
 PAPER_SHARE = 0.3
@@ -82,7 +84,9 @@ def look(light: Pixels) -> Look:
         again = strokes.measure(1 - measured / neighbourhood.spread(paper, shrink, measured.shape))
         found = again if again.broad else found
     gain = 1 / max(found.strength, 1 / LARGEST_GAIN) if 0 < found.strength < STRONG_INK else 1.0
-    return Look(paper, _outside(paper), gain, found._replace(width=found.width * block, broad=found.broad * block))
+    return Look(
+        paper, _outside(thumbnail, paper), gain, found._replace(width=found.width * block, broad=found.broad * block)
+    )
 
 
 def divide(light: Pixels, seen: Look) -> Pixels:
@@ -117,18 +121,22 @@ def _paper(thumbnail: Plane, saturated: NDArray[np.bool_], window: int, strength
     return np.clip(paper, DARKEST_PAPER, 1).astype(np.float32, copy=False)
 
 
-def _outside(paper: Plane) -> NDArray[np.bool_] | None:
-    """Where the thumbnail is much darker than paper, all the way to an edge, and a little beyond; None for nowhere.
+def _outside(thumbnail: Plane, paper: Plane) -> NDArray[np.bool_] | None:
+    """Where a thumbnail shows what the sheet lies on, and a little beyond; None for nowhere.
 
-    A display's dark glass, which has an edge of paper around it, is not outside.
+    That is much darker than paper all the way to an edge, or a dark bar along an edge, which is narrower than what the
+    paper is looked for in. A display's dark glass, which has an edge of paper around it, is not outside.
     """
     dark = paper < SURROUNDINGS_SHARE * float(np.percentile(paper, LIGHT_PERCENTILE))
-    if not dark.any():
-        return None
+    bar = thumbnail < BAR_LIGHT * paper
     reached = np.zeros(paper.shape, bool)
     for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
         towards = np.s_[::step] if axis == 0 else np.s_[:, ::step]
-        reached[towards] |= np.logical_and.accumulate(dark[towards], axis=axis)
+        filled = bar[towards].mean(axis=1 - axis, keepdims=True) > BAR_SHARE
+        for each in (dark[towards], filled):
+            reached[towards] |= np.logical_and.accumulate(each, axis=axis)
+    if not reached.any():
+        return None
     margin = max(LEAST_WINDOW_PX, round(SURROUNDINGS_MARGIN * min(paper.shape)))
     return neighbourhood.maximum(reached.astype(np.float32), margin) > 0
 
