@@ -32,7 +32,8 @@ def test_a_label_is_read_as_it_was_written_and_the_picture_stays(tmp_path: Path,
 def test_a_label_tells_all_that_an_answer_depends_on() -> None:
     assert set(LABEL) == {"version", "model", "sha256", "parameters", "source"}
     assert LABEL["parameters"] == {
-        "size": "input", "invert": "auto", "layout": "single", "noise": 0.3, "seed": 7, "format": "png"
+        "size": "input", "invert": "auto", "layout": "single", "color": "grey", "strength": 1.0, "page": None,
+        "noise": 0.3, "seed": 7, "format": "png",
     }  # fmt: skip
 
 
