@@ -27,7 +27,11 @@ def uncertainty(seen: Pixels, answer: Pixels, margin: float = 1.0) -> float:
         answer: what it made of it, of the same shape, light ink on black.
         margin: by which the picture's polarity was found, 0 … 1, as `polarity.judge` gives it.
     """
-    own = float(np.mean(4 * answer * (1 - answer) * np.abs(answer - seen)))
+    moved = np.subtract(answer, seen)
+    np.abs(moved, out=moved)
+    doubt = np.square(answer)
+    np.subtract(answer, doubt, out=doubt)
+    own = 4 * float(doubt.ravel() @ moved.ravel()) / answer.size
     covered = min(1.0, max(0.0, (_ink(answer) - MUCH_INK) / (ALL_INK - MUCH_INK)))
     undecided = DOUBT_OF_EVEN_VOTE * max(0.0, 1 - margin / CLOSE_MARGIN)
     return 1 - (1 - own) * (1 - covered) * (1 - undecided)
@@ -48,4 +52,4 @@ def warn(answer: Pixels, frame: Frame) -> tuple[str, ...]:
 
 
 def _ink(answer: Pixels) -> float:
-    return float(np.add.reduce(answer, axis=None)) / answer.size
+    return float(np.add.reduce(answer.ravel())) / answer.size
