@@ -22,12 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for recipe in recipes:
         print(f"{recipe.name}: {recipe.title}")
         if options.fresh:
-            fit.forget(recipe, train.pixels, options.checkpoints, options.start_from)
-        network = fit.fit(recipe, train.pixels, options.checkpoints, options.start_from)
+            fit.forget(recipe, train.pixels, options.checkpoints, options.start)
+        network = fit.fit(recipe, train.pixels, options.checkpoints, options.start)
         noisy = score.noisy(test.pixels, recipe.scored_noise)
         scores = score.score(test.pixels, noisy, export.answers(network, noisy)["restored"])
         print(", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
-        proof, count, start = noisy[:PROOF_DIGITS], len(train.pixels), options.start_from
+        proof, count, start = noisy[:PROOF_DIGITS], len(train.pixels), options.start
         path = export.export(recipe, network, proof, count, scores, options.out, start)
         card.write(recipe, path, test.pixels)
         print(f"{path} and its card are written")
@@ -44,10 +44,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--fresh", action="store_true", help="begin anew, not where a stopped run was")
     parser.add_argument(
-        "--start-from",
-        type=Path,
-        metavar="FILE",
-        help="an exported file whose weights replace all but the last stretch",
+        "--start-from", type=Path, metavar="FILE", help="an exported file with weights in place of the first stretches"
+    )
+    parser.add_argument(
+        "--stretches", type=_count, default=1, metavar="N", help="how many of the last stretches to run from there"
     )
     for name, kind in NUMBERS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help="instead of the recipe's")
@@ -57,6 +57,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"there is no recipe named {unknown[0]!r}; there are {', '.join(RECIPES)}")
     if options.start_from and len(options.names) != 1:
         parser.error("--start-from has the weights of one model: name that one")
+    options.start = options.start_from and export.Start(options.start_from, options.stretches)
     return options
 
 

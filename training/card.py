@@ -162,7 +162,9 @@ def _as_pictures(code: Pixels, side: int) -> Pixels:
 
 def _stretch(restart: Restart) -> str:
     """How one restart's stretch went."""
-    text = f"{restart.epochs} epochs from {restart.learning_rate} with more of what was hard"
+    text = f"{restart.epochs} epochs from {restart.learning_rate}"
+    text += f", of which only {restart.broken_off} were run," if restart.broken_off else ""
+    text += " with more of what was hard"
     of = restart.of_pages or restart.mixture
     often = ", ".join(f"{kind} {weight:g} times" for kind, weight in of.weights.items())
     text += f" ({often} as often as others{', on pages' if restart.of_pages else ''})"
@@ -183,6 +185,8 @@ def _adam(recipe: Recipe) -> str:
         text += f", {recipe.pages:,} pages of digits in every epoch"
     for restart in recipe.restarts:
         text += f"; then {_stretch(restart)}"
+    if recipe.before_photos:
+        text += f"; {recipe.before_photos:.0%} of the weights are those before the first photos"
     return text + (f"; weights averaged over parts of epochs by {recipe.averaging}" if recipe.averaging else "")
 
 
@@ -190,7 +194,8 @@ def _started(recipe: Recipe, metadata: dict[str, str]) -> list[str]:
     """A line on what the last stretch went on from, where the others were not run again."""
     if "started_from" not in metadata:
         return []
-    last = recipe.restarts[-1].epochs if recipe.restarts else recipe.epochs
+    stretches = (recipe.epochs, *(restart.broken_off or restart.epochs for restart in recipe.restarts))
+    last = sum(stretches[-int(metadata["stretches"]) :])
     return [
         f"- Only the last {last} epochs were run for this file, with a new Adam, from the weights of an earlier file "
         f"that the epochs before them had made: {metadata['started_from']}"

@@ -8,7 +8,7 @@ import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -37,6 +37,18 @@ class ExportError(Exception):
     """The converted file is not the network that was trained; the message says where they part. Nothing is written."""
 
 
+class Start(NamedTuple):
+    """Weights that take the place of a recipe's first stretches.
+
+    Attributes:
+        path: the exported file that has them.
+        stretches: how many of the last stretches are run from there.
+    """
+
+    path: Path
+    stretches: int
+
+
 def export(
     recipe: Recipe,
     network: keras.Model,
@@ -44,7 +56,7 @@ def export(
     trained_on: int,
     scores: dict[str, float],
     out: Path,
-    start: Path | None = None,
+    start: Start | None = None,
 ) -> Path:
     """Writes `out/<name>.onnx`, replacing an older one only when the new one is proved, and gives its path.
 
@@ -55,7 +67,7 @@ def export(
         trained_on: how many digits the network was trained on.
         scores: of the network on the test digits, kept in the file.
         out: folder.
-        start: the file whose weights took the place of all stretches but the last, where there was one.
+        start: what took the place of the first stretches, where something did.
 
     Raises:
         ExportError: ONNX's checker, its reference evaluator or onnxruntime disagrees with Keras.
@@ -101,12 +113,13 @@ def _data(recipe: Recipe, digits: int) -> str:
     return text
 
 
-def _started_from(start: Path | None) -> dict[str, str]:
-    """The sha256 and the date of the file that the last stretch alone went on from, where there was one."""
+def _started_from(start: Start | None) -> dict[str, str]:
+    """Sha256 and date of the file that took the place of the first stretches, and how many stretches were run."""
     if not start:
         return {}
-    date = next(entry.value for entry in onnx.load(start).metadata_props if entry.key == "date")
-    return {"started_from": f"sha256 {hashlib.sha256(start.read_bytes()).hexdigest()}, of {date}"}
+    date = next(entry.value for entry in onnx.load(start.path).metadata_props if entry.key == "date")
+    digest = hashlib.sha256(start.path.read_bytes()).hexdigest()
+    return {"started_from": f"sha256 {digest}, of {date}", "stretches": str(start.stretches)}
 
 
 def _noise(recipe: Recipe) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from training import architectures, camera, export, noise, pages, paper, pens, photos
+from training.export import Start
 from training.mnist import SIDE, Pixels
 from training.recipes import Recipe, Restart
 
@@ -32,11 +33,10 @@ LEAST_DIVERGENCE = 3e-4
 CROSS_ENTROPY = keras.losses.BinaryCrossentropy(from_logits=True)
 
 
-def fit(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Path | None = None) -> keras.Model:
+def fit(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Start | None = None) -> keras.Model:
     """The recipe's network, trained on `clean` digits `[count, 28, 28, 1]`, 0 … 1.
 
-    With the exported file `start` its weights take the place of all stretches but the last, which alone is run.
-
+    Where there is a `start`, its weights take the place of all stretches but the last ones, which alone are run.
     After every epoch the weights and the optimizer's state are kept under `checkpoints`. A later call with the same
     recipe goes on from there. Order and noise of an epoch depend on the seed and the epoch's number alone, so a
     resumed run ends where an unbroken one does.
@@ -48,15 +48,19 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Path | None = N
     keras.config.set_dtype_policy("float32")
     average = recipe.architecture(recipe.hidden)
     if start:
-        export.restore(average, start)
+        export.restore(average, start.path)
         network.set_weights(average.get_weights())
     average.set_weights(network.get_weights())
+    before_photos = recipe.architecture(recipe.hidden)
+    before_photos.set_weights(network.get_weights())
     trainee = keras.Model(network.input, network.output["logits"])
     optimizer = keras.optimizers.Adam(recipe.learning_rate)
     optimizer.build(trainee.trainable_variables)
 
-    epochs_done = tf.Variable(_begins(recipe)[-2] if start else 0, dtype=tf.int64)
-    state = tf.train.Checkpoint(model=trainee, optimizer=optimizer, average=average, epochs_done=epochs_done)
+    epochs_done = tf.Variable(_begins(recipe)[-1 - start.stretches] if start else 0, dtype=tf.int64)
+    state = tf.train.Checkpoint(
+        model=trainee, optimizer=optimizer, average=average, before_photos=before_photos, epochs_done=epochs_done
+    )
     manager = tf.train.CheckpointManager(state, str(_folder(recipe, clean, checkpoints, start)), max_to_keep=1)
     if manager.restore_or_initialize():
         print(f"{recipe.name}: going on after epoch {int(epochs_done)}, kept in {manager.directory}")
@@ -65,6 +69,8 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Path | None = N
         restart = _restart(recipe, epoch)
         if epoch in (int(epochs_done), *_begins(recipe)):
             trainee.compile(optimizer, _divergence if restart and restart.evenly else CROSS_ENTROPY)
+        if epoch == _first_with_photos(recipe):
+            before_photos.set_weights(average.get_weights())
         random = np.random.default_rng([recipe.seed, epoch])
         print(f"{recipe.name}, epoch {epoch + 1} of {epochs}")
         for share_done, spoilt, target in _parts(recipe, clean, epoch, random):
@@ -73,11 +79,23 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Path | None = N
             batch = max(1, recipe.batch * SIDE**2 // target[0].size)
             trainee.fit(spoilt, target, batch_size=batch, shuffle=False, verbose="auto" if sys.stdout.isatty() else 2)
             kept = (restart and restart.averaging) or recipe.averaging
-            weights = zip(average.get_weights(), network.get_weights(), strict=True)
-            average.set_weights([kept * old + (1 - kept) * new for old, new in weights])
+            _move(average, network, 1 - kept)
         epochs_done.assign(epoch + 1)
         manager.save()
+    _move(average, before_photos, recipe.before_photos)
     return average
+
+
+def _move(network: keras.Model, other: keras.Model, share: float) -> None:
+    """Moves a network's weights that share of the way to another's."""
+    weights = zip(network.get_weights(), other.get_weights(), strict=True)
+    network.set_weights([(1 - share) * own + share * others for own, others in weights])
+
+
+def _first_with_photos(recipe: Recipe) -> int | None:
+    """The first epoch that has photos, where there is one."""
+    begins = zip(_begins(recipe)[1:], recipe.restarts, strict=False)
+    return next((begin for begin, restart in begins if restart.photos), None)
 
 
 def _parts(
@@ -140,7 +158,8 @@ def _divergence(truth: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 def _begins(recipe: Recipe) -> list[int]:
     """The epochs at which the recipe's stretches begin, and the one at which the last ends."""
-    return list(itertools.accumulate([0, recipe.epochs, *(restart.epochs for restart in recipe.restarts)]))
+    epochs = [restart.broken_off or restart.epochs for restart in recipe.restarts]
+    return list(itertools.accumulate([0, recipe.epochs, *epochs]))
 
 
 def _stretch(recipe: Recipe, epoch: float) -> int:
@@ -157,22 +176,23 @@ def _restart(recipe: Recipe, epoch: int) -> Restart | None:
 def _rate(recipe: Recipe, epoch: float) -> float:
     """The learning rate at a point of the run: half a cosine for each stretch (Loshchilov and Hutter, 2017)."""
     number = _stretch(recipe, epoch)
-    begin, end = _begins(recipe)[number : number + 2]
-    first = recipe.restarts[number - 1].learning_rate if number else recipe.learning_rate
+    begin = _begins(recipe)[number]
+    stretch = recipe.restarts[number - 1] if number else recipe
+    first = stretch.learning_rate
     last = recipe.last_learning_rate or first
-    return last + (first - last) * (1 + math.cos(math.pi * min(1, (epoch - begin) / (end - begin)))) / 2
+    return last + (first - last) * (1 + math.cos(math.pi * min(1, (epoch - begin) / stretch.epochs))) / 2
 
 
-def forget(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Path | None = None) -> None:
+def forget(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Start | None = None) -> None:
     """Removes what earlier runs of this recipe on these digits kept, so that the next one begins anew."""
     shutil.rmtree(_folder(recipe, clean, checkpoints, start), ignore_errors=True)
 
 
-def _folder(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Path | None) -> Path:
+def _folder(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Start | None) -> Path:
     """A folder for this recipe, these digits, this start and this code: when one is changed, a run starts anew."""
     digest = hashlib.sha256(repr(dataclasses.replace(recipe, architecture=None)).encode())  # type: ignore[arg-type]
     digest.update(clean.tobytes())
-    digest.update(start.read_bytes() if start else b"")
+    digest.update(start.path.read_bytes() + bytes([start.stretches]) if start else b"")
     for module in (architectures, camera, noise, pages, paper, pens, photos, sys.modules[__name__]):
         digest.update(Path(str(module.__file__)).read_bytes())
     return checkpoints / f"{recipe.name}-{digest.hexdigest()[:12]}"

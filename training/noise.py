@@ -220,6 +220,40 @@ LIGHT_BESIDE_PHOTOS = Mixture(
     {"jpeg": 30, "poisson": 10, "speckle": 6},
     lighter=1.2,
 )
+# What the network then knew less well than before are the kinds that are easy to clean, above all on pages.
+ALL_BESIDE_PHOTOS = Mixture(
+    {"clean": 0.04, "gaussian": 0.2, LOW_PASSED: 0.26, 1: 0.42, 2: 0.04, 3: 0.04},
+    {
+        "jpeg": 5, "poisson": 3, "speckle": 3, "low contrast": 2, "uneven paper": 2, "ruled lines": 2, "blur": 2,
+        "vertical stripes": 2, "horizontal stripes": 2,
+    },
+    lighter=1.1,
+)  # fmt: skip
+ALL_ON_PAGES = Mixture(
+    {"clean": 0.05, "gaussian": 0.14, LOW_PASSED: 0.1, 1: 0.65, 2: 0.04, 3: 0.02},
+    {
+        "jpeg": 6, "poisson": 2, "speckle": 2, "low contrast": 3, "uneven paper": 3, "ruled lines": 3, "blur": 3,
+        "vertical stripes": 2, "horizontal stripes": 2,
+    },
+    lighter=1.0,
+)  # fmt: skip
+# Last come the kinds that were still known less well than before photos.
+KINDS_BESIDE_PHOTOS = Mixture(
+    {"clean": 0.03, "gaussian": 0.23, LOW_PASSED: 0.15, 1: 0.51, 2: 0.05, 3: 0.03},
+    {
+        "jpeg": 7, "salt and pepper": 3, "vertical stripes": 3, "speckle": 3, "uneven paper": 2, "ruled lines": 2,
+        "low contrast": 2, "blur": 3, "poisson": 2, "horizontal stripes": 2,
+    },
+    lighter=1.0,
+)  # fmt: skip
+KINDS_ON_PAGES = Mixture(
+    {"clean": 0.04, "gaussian": 0.16, LOW_PASSED: 0.06, 1: 0.68, 2: 0.04, 3: 0.02},
+    {
+        "jpeg": 9, "ruled lines": 5, "salt and pepper": 3, "speckle": 3, "vertical stripes": 2.5, "uneven paper": 3,
+        "low contrast": 2, "blur": 2, "poisson": 2, "uniform": 2, "horizontal stripes": 1.5,
+    },
+    lighter=1.1,
+)  # fmt: skip
 
 
 def mixture(pixels: Pixels, of: Mixture, random: np.random.Generator) -> Pixels:

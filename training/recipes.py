@@ -26,6 +26,7 @@ class Restart:
         parts: of an epoch, each of digits, then of pages, then of photos.
         averaging: what the recipe's becomes.
         digits: drawn for every epoch; None: all.
+        broken_off: after so many of its epochs the next restart begins, before the learning rate has fallen.
     """
 
     epochs: int
@@ -39,6 +40,7 @@ class Restart:
     parts: int = 6
     averaging: float | None = None
     digits: int | None = None
+    broken_off: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Recipe:
         restarts: what follows the first `epochs`.
         averaging: share of the average of weights so far that is kept at each part of an epoch.
         precision: of the training's arithmetic; the exported file is float32 always.
+        before_photos: share that the weights before the first stretch with photos have in the exported ones, so that
+            what they knew of noise is not lost (Wortsman et al., 2022).
     """
 
     name: str
@@ -78,6 +82,7 @@ class Recipe:
     restarts: tuple[Restart, ...] = ()
     averaging: float = 0.0
     precision: str = "float32"
+    before_photos: float = 0.0
 
     @property
     def scored_noise(self) -> float:
@@ -160,6 +165,7 @@ RECIPES = {
                     near=0.9,
                     evenly=True,
                 ),
+                # The committed weights are these last five, run from a file that all before them had made: see the card.
                 Restart(
                     epochs=7,
                     learning_rate=6e-4,
@@ -172,9 +178,65 @@ RECIPES = {
                     parts=10,
                     averaging=0.96,
                     digits=30_000,
+                    broken_off=4,
+                ),
+                Restart(
+                    epochs=6,
+                    learning_rate=4e-4,
+                    pages=5000,
+                    mixture=noise.ALL_BESIDE_PHOTOS,
+                    of_pages=noise.ALL_ON_PAGES,
+                    near=0.6,
+                    evenly=True,
+                    photos=3200,
+                    parts=10,
+                    averaging=0.96,
+                    digits=24_000,
+                    broken_off=1,
+                ),
+                Restart(
+                    epochs=5,
+                    learning_rate=3.5e-4,
+                    pages=2500,
+                    mixture=noise.ALL_BESIDE_PHOTOS,
+                    of_pages=noise.ALL_ON_PAGES,
+                    near=0.6,
+                    evenly=True,
+                    photos=1600,
+                    parts=5,
+                    averaging=0.95,
+                    digits=12_000,
+                ),
+                Restart(
+                    epochs=7,
+                    learning_rate=3e-4,
+                    pages=3200,
+                    mixture=noise.KINDS_BESIDE_PHOTOS,
+                    of_pages=noise.KINDS_ON_PAGES,
+                    near=0.8,
+                    evenly=True,
+                    photos=900,
+                    parts=5,
+                    averaging=0.95,
+                    digits=12_000,
+                    broken_off=2,
+                ),
+                Restart(
+                    epochs=7,
+                    learning_rate=4e-4,
+                    pages=5000,
+                    mixture=noise.KINDS_BESIDE_PHOTOS,
+                    of_pages=noise.KINDS_ON_PAGES,
+                    near=0.7,
+                    evenly=True,
+                    photos=2800,
+                    parts=10,
+                    averaging=0.96,
+                    digits=24_000,
                 ),
             ),
             averaging=0.9,
+            before_photos=0.65,
             precision="mixed_bfloat16",  # Processors that multiply it in hardware train several times as fast.
         ),
     )

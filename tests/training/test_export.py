@@ -76,7 +76,7 @@ def test_a_files_weights_go_back_into_a_network_and_it_says_where_they_came_from
     for weight, other in zip(first.get_weights(), second.get_weights(), strict=True):
         assert np.array_equal(weight, other)
     (tmp_path / "next").mkdir()
-    later = onnx.load(export.export(recipe, second, noisy, 10, {}, tmp_path / "next", start=path))
+    later = onnx.load(export.export(recipe, second, noisy, 10, {}, tmp_path / "next", start=export.Start(path, 1)))
     metadata = {entry.key: entry.value for entry in later.metadata_props}
     assert hashlib.sha256(path.read_bytes()).hexdigest() in metadata["started_from"]
 

@@ -76,6 +76,10 @@ def test_the_learning_rate_falls_along_half_a_cosine_and_again_after_each_restar
     recipe = dataclasses.replace(RECIPES["unet_dae"], epochs=20, restarts=restarts)
     rates = [fit._rate(recipe, epoch) for epoch in (0, 10, 20, 25, 30, 34)]
     assert rates == pytest.approx([0.002, 0.001005, 0.0008, 0.000405, 0.0006, 1e-5])
+    broken_off = dataclasses.replace(recipe, restarts=(dataclasses.replace(restarts[0], broken_off=5), restarts[1]))
+    assert [fit._rate(broken_off, epoch) for epoch in (20, 24.999, 25, 29)] == pytest.approx(
+        [0.0008, 0.000405, 0.0006, 1e-5], rel=1e-3
+    )
     once = dataclasses.replace(recipe, restarts=())
     assert [fit._rate(once, epoch) for epoch in (0, 10, 20)] == pytest.approx([0.002, 0.001005, 1e-5])
     assert fit._rate(RECIPES["conv_dae"], 7) == RECIPES["conv_dae"].learning_rate
@@ -111,9 +115,22 @@ def test_a_run_that_starts_from_a_file_runs_the_last_stretch_alone(
     )
     network = recipe.architecture(recipe.hidden)
     start = export.export(recipe, network, clean[:4], 300, {}, tmp_path)
-    trained = fit.fit(recipe, clean[:64], tmp_path / "kept", start)
+    trained = fit.fit(recipe, clean[:64], tmp_path / "kept", export.Start(start, 1))
     assert "epoch 6 of 6" in capsys.readouterr().out
     assert weights(trained) == pytest.approx(weights(network), abs=1e-6)
+
+
+def test_the_weights_before_photos_have_their_share_in_the_end(clean: Pixels, tmp_path: Path) -> None:
+    last = Restart(1, 0.001, pages=6, mixture=noise.BESIDE_PHOTOS, photos=6, parts=1)
+    recipe = dataclasses.replace(RECIPES["unet_dae"], hidden=(4, 8, 8), epochs=1, restarts=(last,), batch=64)
+    network = recipe.architecture(recipe.hidden)
+    start = export.Start(export.export(recipe, network, clean[:4], 300, {}, tmp_path), 1)
+    after, half = (
+        weights(fit.fit(dataclasses.replace(recipe, before_photos=share), clean[:64], tmp_path / "kept", start))
+        for share in (0, 0.5)
+    )
+    assert not np.array_equal(after, weights(network))
+    assert half == pytest.approx((after + weights(network)) / 2, abs=1e-6)
 
 
 def test_pages_are_near_the_digits_size_as_often_as_is_said(clean: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:

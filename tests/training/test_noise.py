@@ -54,7 +54,7 @@ def test_low_passed_noise_keeps_its_deviation_and_makes_neighbours_alike() -> No
     "of",
     [
         noise.EVEN, noise.HARD, noise.HARDEST, noise.LIGHT, noise.LIGHTEST, noise.BESIDE_PHOTOS,
-        noise.LIGHT_BESIDE_PHOTOS,
+        noise.LIGHT_BESIDE_PHOTOS, noise.ALL_BESIDE_PHOTOS, noise.ALL_ON_PAGES,
     ],
 )  # fmt: skip
 def test_a_mixture_leaves_some_clean_and_spoils_the_others(of: noise.Mixture, digits: Pixels) -> None:
