@@ -165,7 +165,7 @@ RECIPES = {
                     near=0.9,
                     evenly=True,
                 ),
-                # The committed weights are these last five, run from a file that all before them had made: see the card.
+                # The committed weights are these five, run from a file that all before them had made: see the card.
                 Restart(
                     epochs=7,
                     learning_rate=6e-4,
