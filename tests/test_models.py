@@ -28,8 +28,6 @@ MOST_NODES = {"unet_dae": 65}
 MOST_BYTES = 3_000_000
 
 each_model = pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
-NAMED = [path for path in MODELS if path.stem != "unet_dae"]  # Its file was made before files had names within.
-each_named_model = pytest.mark.parametrize("path", NAMED, ids=lambda path: path.stem)
 
 
 def metadata(path: Path) -> dict[str, str]:
@@ -88,7 +86,7 @@ def test_its_inputs_and_outputs_are_named_as_the_contract_has_them(path: Path) -
     assert [(code.name, code.shape) for code in codes] == expected
 
 
-@each_named_model
+@each_model
 def test_its_graph_is_named_as_it_is_and_its_description_says_what_goes_in(path: Path) -> None:
     told = onnxruntime.InferenceSession(path).get_modelmeta()
     assert told.graph_name == path.stem
@@ -97,7 +95,7 @@ def test_its_graph_is_named_as_it_is_and_its_description_says_what_goes_in(path:
     assert not any("__" in weight.name for weight in onnx.load(path).graph.initializer)
 
 
-@each_named_model
+@each_model
 def test_its_card_is_read_by_hugging_face(path: Path) -> None:
     data = ModelCard(path.with_suffix(".md").read_text(encoding="utf-8")).data.to_dict()
     assert (data["license"], data["pipeline_tag"], data["library_name"]) == ("mit", "image-to-image", "onnx")

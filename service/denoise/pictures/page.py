@@ -46,6 +46,8 @@ DARKEST_PAPER = 0.02
 # Ink that takes less than this share of the light is made stronger, by up to the factor.
 STRONG_INK = 0.9
 LARGEST_GAIN = 3.0
+# So many pixels may be stronger than the ink, as specks are.
+STRONGEST_PIXELS = 20
 PAPER_SHOWN = 0.05
 
 
@@ -83,7 +85,10 @@ def look(light: Pixels) -> Look:
         paper = _paper(thumbnail, saturated, narrow, found.strength)
         again = strokes.measure(1 - measured / neighbourhood.spread(paper, shrink, measured.shape))
         found = again if again.broad else found
-    gain = 1 / max(found.strength, 1 / LARGEST_GAIN) if 0 < found.strength < STRONG_INK else 1.0
+    strength = found.strength
+    if strength and float(paper.min()) == 1:  # Blurred or noisy ink on white is drawn as strong as its strongest.
+        strength = max(strength, 1 - float(np.partition(measured, STRONGEST_PIXELS, axis=None)[STRONGEST_PIXELS]))
+    gain = 1 / max(strength, 1 / LARGEST_GAIN) if 0 < strength < STRONG_INK else 1.0
     return Look(
         paper, _outside(thumbnail, paper), gain, found._replace(width=found.width * block, broad=found.broad * block)
     )

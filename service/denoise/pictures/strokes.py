@@ -24,7 +24,7 @@ STRENGTH_PERCENTILE = 80
 # Ink that is not so many deviations of the noise strong is measured from further off. So is ink that is not so many
 # deviations of white noise strong, which cuts broad strokes into bits; that is believed when strokes turn out to be so
 # many times as wide. So many pixels a side are left at least.
-SURE_DEVIATIONS, CLEAR_DEVIATIONS = 5.0, 12.0
+SURE_DEVIATIONS, CLEAR_DEVIATIONS, CLEAR_DEVIATIONS_AFAR = 5.0, 12.0, 8.0
 BITS_OF_STROKES = 3.0
 # On fewer, what is left of noise on ruled lines is as wide as strokes are.
 LEAST_SIDE_SHRUNK = 48
@@ -50,11 +50,12 @@ class Strokes(NamedTuple):
     noise: float
 
 
-def measure(ink: Plane) -> Strokes:
+def measure(ink: Plane, clear: float = CLEAR_DEVIATIONS) -> Strokes:
     """The strokes of a picture `[height, width]` of ink, about 0 on paper, up to 1.
 
     A stroke's width at a pixel is the shorter one of its runs down and across: exact but on slants, where it is too
-    large by at most a factor of √2.
+    large by at most a factor of √2. Ink less than `clear` deviations of white noise
+    strong may be broad strokes that were cut into bits.
     """
     grain = _grain(ink)
     noise = max(grain, _texture(ink))
@@ -70,9 +71,10 @@ def measure(ink: Plane) -> Strokes:
     widths = np.sort(short[stroke])
     lengths = np.cumsum(1 / widths)
     width, broad = (float(widths[np.searchsorted(lengths, share * lengths[-1])]) for share in (0.5, 0.9))
-    unsure, cut = strength < SURE_DEVIATIONS * noise, strength < CLEAR_DEVIATIONS * grain
+    unsure, cut = strength < SURE_DEVIATIONS * noise, strength < clear * grain
     if (unsure or cut) and min(ink.shape) >= 2 * LEAST_SIDE_SHRUNK:
-        afar = measure(neighbourhood.block_means(ink, 2, 2))
+        # From still further off small digits are blobs, as wide as broad strokes.
+        afar = measure(neighbourhood.block_means(ink, 2, 2), CLEAR_DEVIATIONS_AFAR)
         if unsure:
             return Strokes(2 * afar.width, 2 * afar.broad, afar.strength, noise)
         if 2 * afar.width > BITS_OF_STROKES * width:
