@@ -21,7 +21,8 @@ WORD = "page"  # Among the words of the command line it means these rows.
 SHAPES_PX = {"1 MP": (1000, 1000), "12 MP": (3000, 4000)}  # height, width
 WHOLE = "1 MP"  # The bare handler runs a page as a whole, and has no memory for a larger one.
 SCALE, NOISE, SEED = 3, 0.3, 7
-HEADER_BYTES = 16  # of a file of MNIST's images
+# A file of MNIST's images begins with four numbers of four bytes.
+HEADER_BYTES = 16
 LONGEST_S = 300
 
 Seconds = dict[tuple[str, str], list[float]]

@@ -107,7 +107,8 @@ def test_all_workers_serve_and_one_that_is_killed_is_replaced(start: Start) -> N
         over.set()
         counts = [future.result() for future in asking]
     assert all(answered for answered, _ in counts)
-    assert sum(lost for _, lost in counts) <= 4  # what the killed one had in hand
+    # Each of the four callers may lose the request that the killed worker had in hand.
+    assert sum(lost for _, lost in counts) <= 4
     assert "is replaced" in server.ended(signal.SIGTERM)
     assert server.process.returncode == 0
 
