@@ -1,6 +1,7 @@
 """OpenVINO runs models where it is installed and proves itself; where it is not, the CPU provider does."""
 
 import importlib.util
+import logging
 import os
 import platform
 import subprocess
@@ -30,6 +31,15 @@ def test_where_openvino_is_missing_the_cpu_provider_serves(tiny_models: Path, mo
     assert {model.way for model in models.values()} == {CPU}
     assert models["copy"].ruled_out[OPENVINO_BFLOAT16] == "OpenVINO is not installed here."
     assert models["copy"].ruled_out[CUDA] == "DENOISE_DEVICE=cpu uses no GPU."
+
+
+def test_the_log_tells_of_ruled_out_ways_at_debug_level_alone(
+    tiny_models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "denoise"):
+        denoiser.load(tiny_models, "cpu", 1)
+    levels = [record.levelname for record in caplog.records if "does not run on" in record.message]
+    assert set(levels) == {"DEBUG"}
 
 
 @needs_openvino

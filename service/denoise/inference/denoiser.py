@@ -57,17 +57,17 @@ class Denoiser:
         """
         content = _read(path)
         description = onnx_runner.describe(path, content)
-        told = contract.read(path, description)
+        promise = contract.read(path, description)
         self.name = path.stem
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.inputs, self.outputs = description.inputs, description.outputs
-        self.task, self.size = told.task, told.size
-        self.facts, self.scores, self.parameters = told.facts, told.scores, told.parameters
+        self.task, self.size = promise.task, promise.size
+        self.facts, self.scores, self.parameters = promise.facts, promise.scores, promise.parameters
         self.way, (self.provider, self.precision) = way, way
         self.ruled_out: Mapping[Way, str] = {}
         self.seconds_per_pixel: float | None = None
         self._runner = ways.open_file(way, path, content, any_size=self.size is None, threads=threads)
-        self.difference = self._check(path, told.probe)
+        self.difference = self._check(path, promise.probe)
 
     def __call__(self, pixels: Pixels) -> Restored:
         """The answer to a batch `[batch, height, width, 1]`, light ink on black, 0 … 1, of the model's `size`."""
@@ -147,15 +147,12 @@ def load_files(paths: Sequence[Path], device: Device, threads: int, precision: A
         for path, key in zip(paths, keys, strict=True):
             if key not in choices:
                 models[path], choices[key] = loader.choose(path)
-                for way, why in choices[key].ruled_out.items():
-                    log.info("%s does not run on %s: %s", path.stem, way, why)
-        if models:  # Of several workers one tells it.
-            for way, why in found.closed.items():
-                log.info("No model runs on %s: %s", way, why)
     for path, key in zip(paths, keys, strict=True):
         if path not in models:
             models[path] = loader.load(path, choices[key])
         models[path].ruled_out = {**found.closed, **choices[key].ruled_out}
+        for way, why in models[path].ruled_out.items():
+            log.debug("%s does not run on %s: %s", path.stem, way, why)
     return [models[path] for path in paths]
 
 
