@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from denoise import cleaning
-from denoise.cleaning import Parameters
 from denoise.errors import TooLarge
 from denoise.inference.denoiser import Denoiser
 from denoise.inference.ways import CPU
 from denoise.pictures import images
+from denoise.pictures.parameters import Parameters
 from tests.conftest import NOISY_7, ROOT, Pixels
 from tests.pictures.test_framing import noisy, psnr
 from tests.pictures.test_page import sheet

@@ -20,6 +20,7 @@ from denoise import cleaning
 from denoise.inference import denoiser
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures import Pixels
+from denoise.pictures.parameters import Parameters
 
 FILE = ROOT / "docs" / "digits.csv"
 SHEET = ROOT / "docs" / "quality.md"
@@ -210,7 +211,7 @@ def _count(
     reader: Reader,
 ) -> tuple[int, ...]:
     """Of one page: digits drawn, boxes, digits found, whether in order, read rightly, and MNIST's own read rightly."""
-    prepared = cleaning.prepare(written.picture, model.size, cleaning.Parameters(), written.picture.size)
+    prepared = cleaning.prepare(written.picture, model.size, Parameters(), written.picture.size)
     answer, _ = cleaning.run(model, prepared)
     found = cleaning.find_digits(prepared, answer)
     edges = found.boxes.left, found.boxes.top, found.boxes.right, found.boxes.bottom

@@ -8,10 +8,9 @@ Arrays and tensors do not: they go to a model as they are.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
 from denoise.inference import tiling
 from denoise.inference.denoiser import Denoiser
@@ -20,71 +19,11 @@ from denoise.pictures import Colours, Pixels, capacity, colour, digits, framing,
 from denoise.pictures.digits import Found
 from denoise.pictures.framing import Frame
 from denoise.pictures.images import Dpi, Kind, Picture
+from denoise.pictures.parameters import Parameters
 from denoise.pictures.uncertainty import uncertainty, warn
 
 # In tiles with margins a model sees some pixels twice; no picture is seen more than so many times.
 MOST_SEEN = 2
-
-
-class Parameters(BaseModel):
-    """How a picture is to be cleaned. Each field is a query parameter, a form field and a key in JSON."""
-
-    model_config = ConfigDict(frozen=True)
-
-    model: str | None = Field(
-        None, examples=["conv_dae"], description="A name that `/models` lists; else the route's default."
-    )
-    size: Literal["input", "native"] = Field(
-        "input",
-        examples=["input"],
-        description="`input`: the answer has the picture's width and height; `native`: the model's own.",
-    )
-    invert: Literal["auto", "true", "false"] = Field(
-        "auto",
-        examples=["auto"],
-        description="The models see light ink on black. `true`: the picture is dark ink on light paper, is turned over "
-        "for the model and turned back in the answer; `false`: it is not; `auto`: found out.",
-    )
-    layout: Literal["single", "strip"] = Field(
-        "single",
-        examples=["single"],
-        description="`strip`: one captioned picture of what was sent, what the model saw, its hidden code where it has "
-        "one, the answer and the difference.",
-    )
-    color: Literal["grey", "keep"] = Field(
-        "grey",
-        examples=["grey"],
-        description="`keep`: the ink keeps its colour, on white paper, or on black where it is light.",
-    )
-    strength: float = Field(
-        1.0,
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        examples=[1.0],
-        description="How much of the answer there is in what comes back; the rest is what was sent.",
-    )
-    format: Literal["png", "jpeg", "webp", "tiff", "zip", "json"] | None = Field(
-        None, examples=["png"], description="The kind of the answer; wins over `Accept`."
-    )
-    page: PositiveInt | None = Field(
-        None, examples=[1], description="The one that is meant of a file with several pages; else all of them."
-    )
-    noise: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        examples=[0.5],
-        description="Factor of the Gaussian noise that is laid over the picture first, to see the model work.",
-    )
-    seed: NonNegativeInt | None = Field(None, examples=[7], description="Makes `noise` the same every time.")
-
-    @field_validator("size", "invert", "layout", "color", "format", mode="before")
-    @classmethod
-    def _spell_in_lower_case(cls, value: object) -> object:
-        """Programs write True and TRUE, and JSON has a true of its own."""
-        return str(value).lower() if isinstance(value, bool | str) else value
 
 
 class Prepared(NamedTuple):

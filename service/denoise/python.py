@@ -2,27 +2,40 @@
 
 from functools import lru_cache, partial
 from os import PathLike
-from typing import Any, Literal, NamedTuple, TypeVar, overload
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from denoise import cleaning, machine, settings
 from denoise.bulk.threads import map_in_threads
-from denoise.cleaning import Parameters
 from denoise.cli.client import HttpClient
 from denoise.inference import denoiser
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures import images, objects
 from denoise.pictures.digits import Found
 from denoise.pictures.objects import Object, PilImage
-from denoise.web import parameters as spelling
+from denoise.pictures.parameters import Parameters, merge
 
 Invert = Literal["auto", "true", "false"] | bool
 Color = Literal["grey", "keep"]
 # The answer is of the kind of the picture.
 Same = TypeVar("Same", bytes, NDArray[Any], PilImage)
 Path = str | PathLike[str]
+
+
+class Options(TypedDict, total=False):
+    """How a picture is to be cleaned, as the arguments of `clean` that follow the model."""
+
+    invert: Invert
+    color: Color
+    strength: float
+
+
+class ModelAndOptions(Options, total=False):
+    """The arguments of `clean` that follow the picture."""
+
+    model: str | None
 
 
 class Box(NamedTuple):
@@ -62,15 +75,11 @@ class LoadedModel:
         return self._model.name
 
     @overload
-    def __call__(self, pictures: Same, *, invert: Invert = ..., color: Color = ..., strength: float = ...) -> Same: ...
+    def __call__(self, pictures: Same, **options: Unpack[Options]) -> Same: ...
     @overload
-    def __call__(
-        self, pictures: Path, *, invert: Invert = ..., color: Color = ..., strength: float = ...
-    ) -> PilImage: ...
+    def __call__(self, pictures: Path, **options: Unpack[Options]) -> PilImage: ...
     @overload
-    def __call__(
-        self, pictures: list[Any], *, invert: Invert = ..., color: Color = ..., strength: float = ...
-    ) -> list[Any]: ...
+    def __call__(self, pictures: list[Any], **options: Unpack[Options]) -> list[Any]: ...
     def __call__(self, pictures: Any, *, invert: Invert = "auto", color: Color = "grey", strength: float = 1.0) -> Any:
         """One picture clean, as `clean` has it; or many, a list or an array `[count, height, width]`, in their order.
 
@@ -104,25 +113,9 @@ class Client:
         self._http = HttpClient(url, key)
 
     @overload
-    def clean(
-        self,
-        picture: Same,
-        *,
-        model: str | None = ...,
-        invert: Invert = ...,
-        color: Color = ...,
-        strength: float = ...,
-    ) -> Same: ...
+    def clean(self, picture: Same, **options: Unpack[ModelAndOptions]) -> Same: ...
     @overload
-    def clean(
-        self,
-        picture: Path,
-        *,
-        model: str | None = ...,
-        invert: Invert = ...,
-        color: Color = ...,
-        strength: float = ...,
-    ) -> PilImage: ...
+    def clean(self, picture: Path, **options: Unpack[ModelAndOptions]) -> PilImage: ...
     def clean(
         self,
         picture: Any,
@@ -152,13 +145,9 @@ class Client:
 
 
 @overload
-def clean(
-    picture: Same, *, model: str | None = ..., invert: Invert = ..., color: Color = ..., strength: float = ...
-) -> Same: ...
+def clean(picture: Same, **options: Unpack[ModelAndOptions]) -> Same: ...
 @overload
-def clean(
-    picture: Path, *, model: str | None = ..., invert: Invert = ..., color: Color = ..., strength: float = ...
-) -> PilImage: ...
+def clean(picture: Path, **options: Unpack[ModelAndOptions]) -> PilImage: ...
 def clean(
     picture: Any,
     *,
@@ -229,7 +218,7 @@ def _load(name: str) -> Denoiser:
 
 def _parameters(**given: Any) -> Parameters:
     """Raises BadParameter when one is outside of its choices."""
-    return spelling.merge(Parameters(), given)
+    return merge(Parameters(), given)
 
 
 def _digits(found: Found) -> Digits:

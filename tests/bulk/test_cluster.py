@@ -24,10 +24,10 @@ from denoise.bulk.pieces import BulkJob, BulkPiece, Outcome
 from denoise.bulk.plan import make_plan
 from denoise.bulk.processes import Engine
 from denoise.bulk.provenance import Maker
-from denoise.cleaning import Parameters
 from denoise.cli import commands
 from denoise.inference.denoiser import Denoiser
 from denoise.inference.ways import CPU
+from denoise.pictures.parameters import Parameters
 from denoise.settings import MAX_PIXELS
 from tests.cli.test_commands import COMMAND, HERE, PATIENCE_S, denoise, fill
 from tests.conftest import MNIST, NOISY_7, ROOT, Pixels, RayCluster

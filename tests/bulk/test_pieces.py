@@ -11,9 +11,9 @@ from denoise.bulk.files import Item
 from denoise.bulk.pieces import BulkJob, BulkPiece, PartedFile
 from denoise.bulk.processes import Engine
 from denoise.bulk.provenance import Maker
-from denoise.cleaning import Parameters
 from denoise.inference.denoiser import Restored
 from denoise.inference.ways import CPU
+from denoise.pictures.parameters import Parameters
 
 WORK = arrays.Work(lambda pixels: Restored(pixels, None), (28, 28))
 JOB = BulkJob(Engine(Path("copy.onnx"), CPU, Maker("1.0", "copy", "", Parameters())), WORK, None, None, False)

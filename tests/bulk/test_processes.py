@@ -9,9 +9,9 @@ from denoise.bulk import processes
 from denoise.bulk.files import Item
 from denoise.bulk.processes import Engine
 from denoise.bulk.provenance import Maker
-from denoise.cleaning import Parameters
 from denoise.errors import SetupError
 from denoise.inference.ways import CPU
+from denoise.pictures.parameters import Parameters
 from tests.conftest import NOISY_7
 
 MAKER = Maker("1.0", "copy", "", Parameters())

@@ -10,9 +10,9 @@ from PIL import Image
 from denoise.bulk import files
 from denoise.bulk.files import Item
 from denoise.bulk.provenance import LABEL_BYTES, Maker, insert, read_label, write_picture
-from denoise.cleaning import Parameters
 from denoise.pictures import images
 from denoise.pictures.images import Kind
+from denoise.pictures.parameters import Parameters
 
 LABEL = Maker("1.0", "copy", "0" * 64, Parameters(noise=0.3, seed=7)).label_picture(b"the picture", "png")
 PIXELS = np.linspace(0, 1, 28 * 28, dtype=np.float32).reshape(28, 28)

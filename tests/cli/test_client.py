@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from denoise.cleaning import Parameters
 from denoise.cli import client
 from denoise.cli.client import HttpClient, Unanswered
 from denoise.errors import BadParameter
 from denoise.pictures import images
+from denoise.pictures.parameters import Parameters
 from tests.cli.conftest import Answer, Fake
 from tests.conftest import CLEAN_7
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from denoise import cleaning
-from denoise.cleaning import Parameters
 from denoise.errors import BrokenBody, UnsupportedKind
 from denoise.pictures import capacity, images
+from denoise.pictures.parameters import Parameters
 
 LIMIT = 50_000_000  # pixels
 PAGE = 2480, 3508  # A4 at 300 dpi

@@ -25,11 +25,11 @@ from denoise.bulk.array_files import (
     target_form,
 )
 from denoise.bulk.threads import map_in_threads
-from denoise.cleaning import Parameters
 from denoise.errors import BadTensor
 from denoise.inference import tiling
 from denoise.inference.tiling import Model
 from denoise.pictures import MULTIPLE, RANGE_SLACK, Pixels, noise
+from denoise.pictures.parameters import Parameters
 
 Answers = Callable[[str, int, int], Array]
 """An array's name and the numbers of its pictures, from the first to the one behind the last, to their answer."""

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from denoise import cleaning
 from denoise.bulk.files import Item, read_picture
 from denoise.bulk.provenance import Maker, write_picture
-from denoise.cleaning import Parameters
 from denoise.errors import NotAcceptable, RequestError
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures import tiff
 from denoise.pictures.images import Kind
+from denoise.pictures.parameters import Parameters
 
 
 class CleanPicture(NamedTuple):

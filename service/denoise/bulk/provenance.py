@@ -16,10 +16,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 from denoise.bulk.files import Failure, Item, is_array, read_picture, refuse_existing, write_whole
 from denoise.bulk.plan import Plan
-from denoise.cleaning import Parameters
 from denoise.errors import RequestError
 from denoise.pictures import png
 from denoise.pictures.images import Kind
+from denoise.pictures.parameters import Parameters
 
 PNG_HEADER_BYTES = 33  # The signature and the chunk IHDR; a chunk of text may follow at once.
 CHUNK_HEAD, CHUNK_SUM = struct.Struct(">I4s"), struct.Struct(">I")

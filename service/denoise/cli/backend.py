@@ -7,11 +7,11 @@ from denoise.bulk import arrays
 from denoise.bulk.picture_files import Cleaner, cleaner
 from denoise.bulk.processes import PROCESSES_ON_A_GPU, Engine
 from denoise.bulk.provenance import Maker
-from denoise.cleaning import Parameters
 from denoise.cli.client import HttpClient
 from denoise.errors import UnknownModel
 from denoise.inference import denoiser
 from denoise.inference.ways import CUDA
+from denoise.pictures.parameters import Parameters
 from denoise.settings import Settings
 
 REQUESTS_AT_A_TIME = 8  # A service may be asked for more than there are CPUs here: waiting costs nothing.

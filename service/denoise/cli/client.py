@@ -17,13 +17,13 @@ from urllib3.exceptions import HTTPError
 from denoise import __version__
 from denoise.bulk.files import PICTURE_BYTES
 from denoise.bulk.picture_files import CleanPicture
-from denoise.cleaning import Parameters
 from denoise.cli.cards import Card, Cards, Info, PageCard, as_found
 from denoise.errors import BadParameter, RequestError
 from denoise.inference.denoiser import Restored
 from denoise.pictures import Pixels, jpeg, png, tiff
 from denoise.pictures.digits import Found
 from denoise.pictures.images import Kind
+from denoise.pictures.parameters import Parameters
 
 TIMEOUT_SECONDS = 300.0  # A large picture takes a while.
 MOST_TRIES = 10  # A request that is refused for being one too many is made again.

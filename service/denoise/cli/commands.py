@@ -11,7 +11,6 @@ from denoise.bulk.files import is_table
 from denoise.bulk.picture_files import ItemOutcome
 from denoise.bulk.plan import make_plan
 from denoise.bulk.provenance import sort_out
-from denoise.cleaning import Parameters
 from denoise.cli import adopt as adoption
 from denoise.cli import backend, doubts, options, pages, runs, streams
 from denoise.cli.client import HttpClient
@@ -19,6 +18,7 @@ from denoise.cli.options import read_settings
 from denoise.cli.report import SOME_FAILED, WRONG_USAGE, Tally, end, errors_told, printable, say
 from denoise.errors import BadParameter, SetupError
 from denoise.inference import denoiser
+from denoise.pictures.parameters import Parameters
 
 COMMANDS = """Commands, each with a --help of its own:
 

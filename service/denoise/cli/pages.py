@@ -13,7 +13,6 @@ from denoise import cleaning, machine
 from denoise.bulk import files
 from denoise.bulk.plan import make_plan
 from denoise.bulk.provenance import OVERWRITE, Taken, check_place
-from denoise.cleaning import Parameters
 from denoise.cli import streams
 from denoise.cli.client import HttpClient
 from denoise.cli.report import ALL_WELL, SOME_FAILED, say
@@ -22,6 +21,7 @@ from denoise.inference import denoiser
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures import digit_files, tiff
 from denoise.pictures.digits import Found
+from denoise.pictures.parameters import Parameters
 from denoise.settings import Settings
 
 Find = Callable[[bytes], Found]

@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 from denoise.bulk import array_files, arrays, files
 from denoise.bulk.provenance import OVERWRITE, Taken, check_place
-from denoise.cleaning import Parameters
 from denoise.cli.backend import Backend
 from denoise.errors import BadParameter, RequestError
 from denoise.pictures.images import Kind
+from denoise.pictures.parameters import Parameters
 
 STANDARD = "-"  # The name of standard input, and of standard output.
 

@@ -12,14 +12,13 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, BrokenBody, TooLarge, UnsupportedKind
 from denoise.inference.gate import Admission
 from denoise.pictures import tiff
+from denoise.pictures.parameters import Parameters, merge, sentences
 from denoise.settings import Settings
 from denoise.web import archives, encodings, forms
 from denoise.web.archives import File
-from denoise.web.parameters import merge, sentences
 from denoise.web.sheets import spread
 from denoise.web.shortcut import header
 from denoise.web.state import SMALL_BODY, ThreadTurns

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
-from denoise.cleaning import Parameters
 from denoise.errors import BadParameter, UnknownModel
 from denoise.inference import denoiser
 from denoise.inference.contract import Task
 from denoise.inference.denoiser import Denoiser
+from denoise.pictures.parameters import Parameters
 from denoise.web import answers, batch, bodies, openapi
 from denoise.web.archives import File
 from denoise.web.bodies import ZIP

@@ -9,11 +9,12 @@ import numpy as np
 from fastapi import Request
 
 from denoise import cleaning, metrics
-from denoise.cleaning import Cleaned, Parameters, Prepared
+from denoise.cleaning import Cleaned, Prepared
 from denoise.errors import TooLarge
 from denoise.inference.denoiser import Denoiser
 from denoise.metrics import Stages
 from denoise.pictures import SMALL_PICTURE, Pixels, images
+from denoise.pictures.parameters import Parameters
 from denoise.web import answers
 from denoise.web.answers import Answer, Page, Psnr
 from denoise.web.archives import File

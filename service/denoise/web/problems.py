@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from denoise import errors, metrics
-from denoise.web import parameters
+from denoise.pictures import parameters
 from denoise.web.prefix import own_path
 
 MEDIA_TYPE = "application/problem+json"

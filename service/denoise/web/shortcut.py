@@ -15,9 +15,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Scope
 
-from denoise.cleaning import Parameters
 from denoise.errors import BadParameter
-from denoise.web import parameters
+from denoise.pictures import parameters
+from denoise.pictures.parameters import Parameters
 
 # The outcome of a query of up to so many characters is kept for the next request with the same.
 LONGEST_KEPT = 500
