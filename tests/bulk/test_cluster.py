@@ -29,7 +29,7 @@ from denoise.inference.denoiser import Denoiser
 from denoise.inference.ways import CPU
 from denoise.pictures.parameters import Parameters
 from denoise.settings import MAX_PIXELS
-from tests.cli.test_commands import COMMAND, HERE, PATIENCE_S, denoise, fill
+from tests.cli.conftest import COMMAND, HERE, PATIENCE_S, denoise, fill
 from tests.conftest import MNIST, NOISY_7, ROOT, Pixels, RayCluster
 
 # Ray opens files and sockets that it leaves to the end of the process, and calls what other libraries call old.

@@ -1,14 +1,48 @@
-"""A service that answers whatever a test wants."""
+"""What tests of the command line share: the command itself, and a service that answers whatever a test wants."""
 
 import contextlib
 import http.server
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from tests.conftest import ROOT, Pixels
+
+PAGE = ROOT / "tests" / "digits" / "noisy_page.png"
+COMMAND = [sys.executable, "-W", "error", "-m", "denoise"]
+HERE = os.environ.copy()
+PATIENCE_S = 60
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers and body."""
+
+
+def denoise(
+    *arguments: str | Path, stdin: bytes = b"", folder: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs `denoise` as from a shell; warnings are errors."""
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=folder, env=HERE | environment, input=stdin, capture_output=True, check=False, timeout=PATIENCE_S
+    )
+
+
+def told(ended: subprocess.CompletedProcess[bytes]) -> str:
+    """What it wrote to standard error, in one line."""
+    return " ".join(ended.stderr.decode().split())
+
+
+def fill(folder: Path, digits: Pixels, count: int, side: int = 28) -> None:
+    """Writes the first digits to a folder, as 000.png and so on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        Image.fromarray((digits[number] * 255).astype(np.uint8)).resize((side, side)).save(folder / f"{number:03}.png")
 
 
 class Fake:

@@ -13,7 +13,7 @@ from PIL import Image
 from denoise.bulk.provenance import Taken
 from denoise.cli import pages
 from denoise.pictures import digits, images
-from tests.cli.test_commands import PAGE, denoise, told
+from tests.cli.conftest import PAGE, denoise, told
 from tests.conftest import CLEAN_7, NOISY_7
 
 

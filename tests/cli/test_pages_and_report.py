@@ -8,7 +8,7 @@ import httpx2
 import numpy as np
 from PIL import Image
 
-from tests.cli.test_commands import denoise, told
+from tests.cli.conftest import denoise, told
 from tests.conftest import CLEAN_7, NOISY_7, Pixels
 
 SEVEN = np.asarray(Image.open(NOISY_7).convert("L"))

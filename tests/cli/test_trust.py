@@ -15,9 +15,8 @@ import pytest
 from denoise.bulk import array_files, files
 from denoise.cli import backend, commands
 from denoise.cli.report import printable
-from tests.cli.conftest import Answer, Fake
+from tests.cli.conftest import COMMAND, HERE, PATIENCE_S, Answer, Fake, denoise, told
 from tests.cli.test_client import CARD, PICTURE, PNG
-from tests.cli.test_commands import COMMAND, HERE, PATIENCE_S, denoise, told
 from tests.conftest import CLEAN_7, NOISY_7, Pixels, tiny_model
 
 MINE = b"a file of one's own"
