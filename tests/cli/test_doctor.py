@@ -39,6 +39,16 @@ def test_it_fails_when_the_gpu_that_was_asked_for_is_not_there() -> None:
     assert "DENOISE_DEVICE=cuda, but the onnxruntime installed here is built without CUDA" in told.stderr
 
 
+def test_without_a_runtime_it_says_how_to_get_one_and_the_version_is_told_all_the_same() -> None:
+    hide = "import sys; sys.modules['onnxruntime'] = None; from denoise.cli.commands import main; main()"
+    version, told = (
+        subprocess.run([sys.executable, "-c", hide, word], capture_output=True, text=True, check=False)
+        for word in ("--version", "doctor")
+    )
+    assert (version.returncode, told.returncode) == (0, 1)
+    assert "is not installed here: pip install 'denoise-service[cpu]', or 'denoise-service[cuda]'" in told.stderr
+
+
 def test_it_fails_when_a_model_does_not_hold(tmp_path: Path) -> None:
     (tmp_path / "good.onnx").write_bytes(tiny_model())
     (tmp_path / "off.onnx").write_bytes(tiny_model(probe_off=0.5))

@@ -1,11 +1,11 @@
 """A model's file run by onnxruntime, on the CPU or on a GPU. The one module that knows onnxruntime."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from denoise.errors import SetupError
 from denoise.inference.contract import Description, Tensor
@@ -23,8 +23,6 @@ CUDA_OPTIONS = {
 }
 SMALLEST_INPUT = (1, 8, 8, 1)
 ORT_LOGS_FATAL = 4
-_SHRINK = onnxruntime.RunOptions()
-_SHRINK.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
 
 class OnnxRunner:
@@ -53,7 +51,7 @@ class OnnxRunner:
         onnxruntime's arena gives nothing back by itself, and doubles when what is free in it lies in pieces.
         """
         if self._keeps_memory:
-            self._wide.run(None, {"image": np.zeros(SMALLEST_INPUT, np.float32)}, _SHRINK)
+            self._wide.run(None, {"image": np.zeros(SMALLEST_INPUT, np.float32)}, _shrinking())
 
 
 def describe(path: Path, content: bytes) -> Description:
@@ -65,18 +63,42 @@ def describe(path: Path, content: bytes) -> Description:
 
 def has_cuda() -> bool:
     """Whether the onnxruntime installed here is built with CUDA; a model may still fail to run on a GPU."""
-    return CUDA in onnxruntime.get_available_providers()
+    return CUDA in _onnxruntime().get_available_providers()
 
 
 def versions() -> dict[str, str]:
     """The versions of onnxruntime and of the CUDA that it was built for, by name."""
+    onnxruntime = _onnxruntime()
     found = {"onnxruntime": onnxruntime.__version__}
     if cuda := getattr(onnxruntime, "cuda_version", ""):
         found["CUDA it is built for"] = cuda
     return found
 
 
-def _session(path: Path, content: bytes, provider: str, threads: int) -> onnxruntime.InferenceSession:
+@cache
+def _onnxruntime() -> Any:
+    """The library, which comes with one of two extras. Raises SetupError when neither was installed."""
+    try:
+        import onnxruntime  # noqa: PLC0415  # `denoise --version` and `--help` hold without it.
+    except ImportError as error:
+        raise SetupError(
+            "onnxruntime runs the models, and is not installed here: pip install 'denoise-service[cpu]', or "
+            f"'denoise-service[cuda]' for an NVIDIA GPU ({error})."
+        ) from None
+    return onnxruntime
+
+
+@cache
+def _shrinking() -> Any:
+    """The options of a run after which the arena gives back what is free in it."""
+    options = _onnxruntime().RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+def _session(path: Path, content: bytes, provider: str, threads: int) -> Any:
+    """The `InferenceSession` for a file. Raises SetupError when the file, or the provider, cannot be used."""
+    onnxruntime = _onnxruntime()
     if provider == CUDA:
         onnxruntime.preload_dlls()  # CUDA and cuDNN may be Python packages, where no loader looks.
     options = onnxruntime.SessionOptions()
