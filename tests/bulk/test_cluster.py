@@ -1,6 +1,7 @@
 """`denoise bulk` on a real Ray cluster of two nodes: the same answers, whatever is broken, interrupted or lost."""
 
 import contextlib
+import csv
 import io
 import os
 import re
@@ -55,6 +56,14 @@ def png(digit: Pixels) -> bytes:
     return file.getvalue()
 
 
+def tiff_of(digits: Pixels) -> bytes:
+    """A TIFF with a page for each digit."""
+    first, *others = (Image.fromarray((digit * 255).astype(np.uint8)) for digit in digits)
+    file = io.BytesIO()
+    first.save(file, "TIFF", save_all=True, append_images=others)
+    return file.getvalue()
+
+
 def job(model: Path) -> BulkJob:
     engine, opened = Engine(model, CPU, Maker("1.0", model.stem, "", Parameters())), Denoiser(model, CPU, 1)
     return BulkJob(engine, arrays.Work(opened, opened.size), "auto", 2, False)
@@ -77,7 +86,12 @@ def test_folders_and_arrays_become_what_denoise_makes_of_them(
     np.savez(tmp_path / "scans" / "both.npz", digits=digits[:100], labels=np.arange(100))
     options = ("--models", tiny_models, "--model", "half", "--noise", "0.2", "--seed", "3")
     assert denoise(tmp_path / "scans", "-o", tmp_path / "there", *options).returncode == 1
-    assert in_bulk(ray_cluster, tmp_path / "scans", "-o", tmp_path / "here", *options) == 1
+    report = tmp_path / "report.csv"
+    assert in_bulk(ray_cluster, tmp_path / "scans", "-o", tmp_path / "here", *options, "--report", report) == 1
+    _, first, *others = csv.reader(report.read_text(encoding="utf-8").splitlines())
+    assert (first[0], first[2]) == (str(tmp_path / "scans" / "broken.png"), "")
+    assert len(others) == 70
+    assert all(0 <= float(uncertainty) <= 1 for _, _, uncertainty, _ in others)
     assert contents(tmp_path / "here") == contents(tmp_path / "there") | {
         path: content for path, content in contents(tmp_path / "here").items() if ".parts" in str(path.parent)
     }
@@ -97,6 +111,7 @@ def test_tables_keep_their_rows_and_other_columns(
 ) -> None:
     monkeypatch.setattr(tables, "ROWS_PER_RANGE", 30)
     pictures = [png(digit) for digit in digits[:100]]
+    pictures[2] = tiff_of(digits[:2])
     plain: list[bytes | None] = [*pictures[:50], b"no picture", None, *pictures[52:]]
     structs = [one and {"bytes": one, "path": f"{n}.png"} for n, one in enumerate(plain)]
     given = tmp_path / "given"
@@ -118,7 +133,9 @@ def test_tables_keep_their_rows_and_other_columns(
         assert answer.schema.equals(table.schema, check_metadata=True)
         assert answer["label"] == table["label"]
         cleaned = [one["bytes"] if isinstance(one, dict) else one for one in answer["image"].to_pylist()]
-        assert cleaned == [None if n in (50, 51) else half(one, "png").content for n, one in enumerate(pictures)]
+        assert cleaned == [
+            None if n in (50, 51) else half(one, "tiff" if n == 2 else "png").content for n, one in enumerate(pictures)
+        ]
     assert sorted(path.name for path in (tmp_path / "clean").glob("[!.]*")) == ["plain.parquet", "structs.parquet"]
 
 

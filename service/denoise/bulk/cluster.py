@@ -26,14 +26,16 @@ from ray.exceptions import RayError
 from denoise.bulk import arrays, tables
 from denoise.bulk.arrays import ArrayPart
 from denoise.bulk.files import Failure, Item, explain, write_whole
-from denoise.bulk.picture_files import clean_file, cleaner
-from denoise.bulk.pieces import BulkJob, BulkPiece, Outcome, PartedFile
+from denoise.bulk.picture_files import CleanPicture, ItemOutcome, clean_file, cleaner
+from denoise.bulk.pieces import BulkJob, BulkPiece, Outcome, PartedFile, sum_up
 from denoise.bulk.plan import Plan
 from denoise.bulk.processes import PROCESSES_ON_A_GPU, Engine
 from denoise.bulk.tables import RowRange
 from denoise.errors import RequestError, SetupError
 from denoise.inference.denoiser import load_elsewhere
 from denoise.inference.ways import CUDA
+from denoise.pictures import tiff
+from denoise.pictures.images import Kind
 
 PICTURES_PER_PIECE = 64
 RETRIES = 3  # After so many, the pictures of a piece whose process or machine dies are tried one by one.
@@ -60,8 +62,9 @@ def clean(plan: Plan, job: BulkJob, announce: Callable[[int], None]) -> Generato
         if work.pieces:
             yield from work.run(alone=True)
         if work.pieces:
-            sources = {str(item.source) for piece in work.pieces for item in piece.items}
-            yield Outcome(0, [Failure(source, DIED) for source in sorted(sources)])
+            yield sum_up([ItemOutcome(piece.items[0], DIED) for piece in work.pieces if piece.part is None])
+            files = {str(piece.items[0].source) for piece in work.pieces if piece.part}
+            yield Outcome(0, [Failure(source, DIED) for source in sorted(files)])
 
 
 class _Work:
@@ -183,8 +186,23 @@ def _outcomes(pieces: Sequence[BulkPiece], job: BulkJob, *, alone: bool) -> Gene
             max_task_retries=RETRIES,
         )
     for row in rows.iter_rows():
-        failures = [Failure(*failure) for failure in json.loads(row["failures"])]
-        yield row["piece"], Outcome(row["cleaned"], failures)
+        yield row["piece"], _from_row(row, pieces[row["piece"]])
+
+
+def _as_row(number: int, outcome: Outcome) -> dict[str, Any]:
+    """A piece's outcome as Ray Data carries it; the items of its pictures stay behind."""
+    pictures = [(each.why, each.seconds, each.uncertainty, each.warnings) for each in outcome.pictures]
+    failures = json.dumps(outcome.failures)
+    return {"piece": number, "cleaned": outcome.cleaned, "failures": failures, "pictures": json.dumps(pictures)}
+
+
+def _from_row(row: dict[str, Any], piece: BulkPiece) -> Outcome:
+    fields = json.loads(row["pictures"])
+    pictures = [
+        ItemOutcome(item, why, seconds, uncertainty, tuple(warnings))
+        for item, (why, seconds, uncertainty, warnings) in zip(piece.items if fields else (), fields, strict=True)
+    ]
+    return Outcome(row["cleaned"], [Failure(*failure) for failure in json.loads(row["failures"])], pictures)
 
 
 class PieceActor:
@@ -199,15 +217,12 @@ class PieceActor:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Ray Data calls it with the number of a piece."""
-        outcome = self.do(self.pieces[row["piece"]])
-        return {"piece": row["piece"], "cleaned": outcome.cleaned, "failures": json.dumps(outcome.failures)}
+        return _as_row(row["piece"], self.do(self.pieces[row["piece"]]))
 
     def do(self, piece: BulkPiece) -> Outcome:
         """Does a piece."""
         if piece.part is None:
-            outcomes = [clean_file(item, self.clean, self.maker) for item in piece.items]
-            failures = [Failure(str(each.item.source), each.why) for each in outcomes if each.why is not None]
-            return Outcome(len(outcomes) - len(failures), failures)
+            return sum_up([clean_file(item, self.clean, self.maker) for item in piece.items])
         (item,) = piece.items
         try:
             content, count = self._clean_part(item, piece.part)
@@ -217,10 +232,15 @@ class PieceActor:
             return Outcome(0, [Failure(str(item.source), explain(error, item))])
         return Outcome(count, [])
 
+    def _clean_cell(self, content: bytes, kind: Kind) -> CleanPicture:
+        """The answer to a picture in a table: that to a TIFF of several pages is a TIFF, as in a folder."""
+        in_pages = self.maker.parameters.page is None and tiff.has_pages(content)
+        return self.clean(content, "tiff" if in_pages else kind)
+
     def _clean_part(self, item: Item, part: ArrayPart | RowRange) -> tuple[bytes, int]:
         """The file that a part's answer is kept in, and how many pictures of it could be cleaned."""
         if isinstance(part, RowRange):
-            return tables.clean_rows(item.source, part, self.maker.column, self.clean, item.kind)
+            return tables.clean_rows(item.source, part, self.maker.column, self._clean_cell, item.kind)
         file = io.BytesIO()
         np.save(file, arrays.clean_part(item.source, part, self.work))
         return file.getvalue(), part.stop - part.start

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, get_args
 from uuid import uuid4
 
-from denoise.errors import BadParameter, RequestError, TooLarge, UnsupportedKind
+from denoise.errors import BadParameter, TooLarge, UnsupportedKind
 from denoise.pictures import tiff
 from denoise.pictures.images import Kind
 
@@ -96,8 +96,8 @@ def has_pages(source: Path) -> bool:
         return False
     try:
         with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-            return len(tiff.choose(content, None, tiff.MOST_PAGES)) > 1
-    except (OSError, ValueError, RequestError):  # An empty file cannot be mapped.
+            return tiff.has_pages(content)
+    except (OSError, ValueError):  # An empty file cannot be mapped.
         return False
 
 

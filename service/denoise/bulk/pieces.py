@@ -19,6 +19,7 @@ from denoise.bulk import arrays, tables
 from denoise.bulk.array_files import Array
 from denoise.bulk.arrays import ArrayPart
 from denoise.bulk.files import Failure, Item, is_table
+from denoise.bulk.picture_files import ItemOutcome
 from denoise.bulk.processes import Engine
 from denoise.bulk.provenance import write_many
 from denoise.bulk.tables import RowRange
@@ -27,10 +28,23 @@ HASH_DIGITS = 12
 
 
 class Outcome(NamedTuple):
-    """What has become of a piece: how many pictures were cleaned, and which were not."""
+    """What has become of a piece.
+
+    Attributes:
+        cleaned: how many pictures could be.
+        failures: those that could not.
+        pictures: what has become of each that has a file of its own.
+    """
 
     cleaned: int
     failures: list[Failure]
+    pictures: Sequence[ItemOutcome] = ()
+
+
+def sum_up(pictures: Sequence[ItemOutcome]) -> Outcome:
+    """The outcome of a piece of pictures that have files of their own."""
+    failures = [Failure(str(each.item.source), each.why) for each in pictures if each.why is not None]
+    return Outcome(len(pictures) - len(failures), failures, pictures)
 
 
 class BulkJob(NamedTuple):

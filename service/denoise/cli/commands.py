@@ -4,11 +4,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 
 import typer
 
 from denoise.bulk.files import is_table
-from denoise.bulk.picture_files import ItemOutcome
 from denoise.bulk.plan import make_plan
 from denoise.bulk.provenance import sort_out
 from denoise.cli import adopt as adoption
@@ -141,11 +141,7 @@ def clean(
             raise typer.Exit(runs.nothing_left(plan))
         there = start()
         plan = sort_out(plan, there.maker, overwrite=overwrite)
-        outcomes: list[ItemOutcome] = []
-        status = runs.carry_out(plan, lambda tally: runs.clean_files(plan, there, tally, outcomes.append))
-        if report:
-            doubts.write(report, outcomes, overwrite=overwrite)
-        raise typer.Exit(status)
+        raise typer.Exit(runs.carry_out(plan, partial(runs.clean_files, plan, there), report, overwrite=overwrite))
 
 
 @commands.command()
@@ -220,9 +216,11 @@ def bulk(
     invert: options.InvertOption = "auto",
     color: options.ColorOption = "grey",
     strength: options.StrengthOption = 1.0,
+    page: options.PageOption = None,
     noise: options.NoiseOption = 0.0,
     seed: options.SeedOption = None,
     kind: options.KindOption = None,
+    report: options.ReportOption = None,
     column: options.ColumnOption = None,
     address: options.AddressOption = None,
     jobs: options.JobsOption = None,
@@ -245,10 +243,12 @@ def bulk(
     except ImportError as error:
         raise SetupError(f"`denoise bulk` needs Ray: pip install 'denoise-service[ray]' ({error}).") from None
     parameters = Parameters(
-        model=model, size=size, invert=invert, color=color, strength=strength, noise=noise, seed=seed
+        model=model, size=size, invert=invert, color=color, strength=strength, page=page, noise=noise, seed=seed
     )
     with errors_told():
-        plan = make_plan(inputs, output, kind, tables=True)
+        if report:
+            doubts.check(report, overwrite=overwrite)
+        plan = make_plan(inputs, output, kind, tables=True, page=page)
         if any(not is_table(item.source.name) for item in plan.arrays):
             streams.check_array(parameters)
         if not runs.has_work(plan):
@@ -259,13 +259,15 @@ def bulk(
         plan = sort_out(plan, maker, overwrite=overwrite)
         job = pieces.BulkJob(here.engine._replace(maker=maker), here.work, address, jobs, overwrite)
 
-        def work(tally: Tally) -> None:
+        def work(tally: Tally, record: runs.Record) -> None:
             with closing(cluster.clean(plan, job, tally.expect)) as outcomes:
                 for outcome in outcomes:
                     tally.show(outcome.cleaned)
-                    tally.count(*outcome)
+                    tally.count(outcome.cleaned, outcome.failures)
+                    for picture in outcome.pictures:
+                        record(picture)
 
-        raise typer.Exit(runs.carry_out(plan, work))
+        raise typer.Exit(runs.carry_out(plan, work, report, overwrite=overwrite))
 
 
 def _rows_there(url: str, key: str | None) -> list[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from pathlib import Path
 
 from denoise.bulk import arrays, processes
 from denoise.bulk.files import Failure, Item, explain
@@ -9,22 +10,37 @@ from denoise.bulk.picture_files import ItemOutcome
 from denoise.bulk.plan import Plan
 from denoise.bulk.processes import WORTH_A_PROCESS
 from denoise.bulk.provenance import write_many
+from denoise.cli import doubts
 from denoise.cli.backend import Backend
 from denoise.cli.report import Tally, print_summary
 from denoise.errors import RequestError
 
+Record = Callable[[ItemOutcome], None]
+Work = Callable[[Tally, Record], None]
+"""Does what is planned: counts it, and records what has become of each picture that has a file of its own."""
 
-def carry_out(plan: Plan, work: Callable[[Tally], None]) -> int:
-    """Has `work` do what is planned, and sums it up, also when it is interrupted. The exit status."""
-    if not has_work(plan):
-        return nothing_left(plan)
+
+def carry_out(plan: Plan, work: Work, report: Path | None, *, overwrite: bool) -> int:
+    """Has `work` do what is planned, and sums it up, also when it is interrupted. The exit status.
+
+    `report` is the table to write of what has become of the pictures, where one is wanted. Raises OSError when it
+    cannot be written.
+    """
     tally = Tally(plan)
-    try:
-        with tally:
-            work(tally)
-    except KeyboardInterrupt as interrupt:
-        return tally.summarize(interrupt)
-    return tally.summarize()
+    outcomes: list[ItemOutcome] = []
+    if not has_work(plan):
+        status = nothing_left(plan)
+    else:
+        try:
+            with tally:
+                work(tally, outcomes.append)
+        except KeyboardInterrupt as interrupt:
+            status = tally.summarize(interrupt)
+        else:
+            status = tally.summarize()
+    if report:
+        doubts.write(report, outcomes, overwrite=overwrite)
+    return status
 
 
 def has_work(plan: Plan) -> bool:
@@ -37,8 +53,8 @@ def nothing_left(plan: Plan) -> int:
     return print_summary(plan, [], "Nothing was left to do" if plan.done else "")
 
 
-def clean_files(plan: Plan, backend: Backend, tally: Tally, record: Callable[[ItemOutcome], None]) -> None:
-    """Cleans what is planned, pictures first; `record` is called with what has become of each."""
+def clean_files(plan: Plan, backend: Backend, tally: Tally, record: Record) -> None:
+    """Cleans what is planned, pictures first."""
     with closing(_clean_pictures(plan.pictures, backend)) as outcomes:
         for outcome in outcomes:
             record(outcome)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from denoise.errors import BadParameter, BrokenBody, TooLarge, UnsupportedKind
+from denoise.errors import BadParameter, BrokenBody, RequestError, TooLarge, UnsupportedKind
 from denoise.pictures import Pixels, ranges
 
 BITS, PHOTOMETRIC, TILE_WIDTH, TILE_HEIGHT, SAMPLE_FORMAT = 258, 262, 322, 323, 339
@@ -84,6 +84,14 @@ def choose(content: bytes | mmap, page: int | None, most: int) -> list[int]:
         has = "1 page" if len(pages) == 1 else f"{len(pages):,} pages"
         raise BadParameter(f"page={page}: the file has {has}.")
     return [pages[page - 1]]
+
+
+def has_pages(content: bytes | mmap) -> bool:
+    """Whether a file is a TIFF of several pages; not one that cannot be read, which is told when it is decoded."""
+    try:
+        return len(choose(content, None, MOST_PAGES)) > 1
+    except RequestError:
+        return False
 
 
 def take_page(content: bytes, directory: int) -> bytes:
