@@ -183,6 +183,14 @@ def defines(node: ast.Module | ast.ClassDef, names: list[str]) -> bool:
     """Whether a module or class defines the first name, that one the second, and so on."""
     if not names:
         return True
-    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    found = next((each for each in node.body if isinstance(each, kinds) and each.name == names[0]), None)
-    return found is not None and (len(names) == 1 or (isinstance(found, ast.ClassDef) and defines(found, names[1:])))
+    first, *others = names
+    found = next((each for each in node.body if first in named_by(each)), None)
+    return found is not None and (not others or (isinstance(found, ast.ClassDef) and defines(found, others)))
+
+
+def named_by(statement: ast.stmt) -> set[str]:
+    """The names that a statement gives to a class, a function or a value."""
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return {statement.name}
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}

@@ -85,7 +85,7 @@ def test_imports_run_downwards_only(path: Path) -> None:
         ("openvino", {"inference/openvino_runner.py"}),
         ("onnx", {"inference/onnx_graph.py"}),
         ("typer", {"cli/commands.py", "cli/options.py"}),
-        ("rich", {"cli/report.py"}),
+        ("rich", {"cli/progress.py"}),
         ("urllib3", {"cli/client.py"}),
         ("pyarrow", {"bulk/tables.py"}),
         ("prometheus_client", {"metrics.py"}),

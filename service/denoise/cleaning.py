@@ -135,7 +135,10 @@ def run(model: Denoiser, prepared: Prepared) -> tuple[Pixels, Pixels | None]:
 
 
 def finish(prepared: Prepared, answer: Pixels, code: Pixels | None, parameters: Parameters) -> Cleaned:
-    """Puts the model's answer back to its place, size and polarity, in the form that was asked for."""
+    """Puts the model's answer back to its place, size and polarity, in the form that was asked for.
+
+    `answer`, light ink on black, has the shape of `prepared.seen`; `code` is the model's hidden code, of any shape.
+    """
     restored = _mix(prepared.noisy, framing.restore(answer, prepared.frame), parameters.strength)
     shown: Pixels | Colours = restored
     dpi = prepared.picture.dpi if parameters.size == "input" else None

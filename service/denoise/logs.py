@@ -27,12 +27,12 @@ def start(form: Form) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_colours, *last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_colours, *last],
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def _without_colours(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _drop_colours(_logger: object, _method: str, event: EventDict) -> EventDict:
     event.pop("color_message", None)  # uvicorn adds its message a second time, in colours.
     return event

@@ -185,7 +185,7 @@ def digits(page: Object, *, model: str | None = None, invert: Invert = "auto") -
 
     Raises as `clean` does, and TooLarge where a page shows more than 5,000 digits.
     """
-    known = _known()
+    known = _all_models()
     usual = denoiser.default(known, "denoise", settings.read().default_model)
     return load(denoiser.for_pages(known, model, usual).name).digits(page, invert=invert)
 
@@ -196,12 +196,12 @@ def load(model: str | None = None) -> LoadedModel:
     It is loaded once, with the settings that the environment has then. Raises UnknownModel, SetupError.
     """
     there = settings.read()
-    name = model or denoiser.default(_known(), "denoise", there.default_model) or next(iter(_known()))
-    return LoadedModel(_load(denoiser.named(_known(), name).name), there.max_pixels)
+    name = model or denoiser.default(_all_models(), "denoise", there.default_model) or next(iter(_all_models()))
+    return LoadedModel(_load(denoiser.named(_all_models(), name).name), there.max_pixels)
 
 
 @lru_cache
-def _known() -> dict[str, Denoiser]:
+def _all_models() -> dict[str, Denoiser]:
     """Every model there is. Raises SetupError."""
     there = settings.read()
     return denoiser.load(there.models, there.device, machine.cpus())
@@ -222,6 +222,4 @@ def _parameters(**given: Any) -> Parameters:
 
 
 def _digits(found: Found) -> Digits:
-    boxes = found.boxes
-    columns = boxes.left, boxes.top, boxes.width, boxes.height, found.wide
-    return Digits([Box(*row) for row in zip(*(column.tolist() for column in columns), strict=True)], found.pictures)
+    return Digits([Box(*row) for row in found.rows()], found.pictures)

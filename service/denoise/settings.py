@@ -119,34 +119,34 @@ class Settings(BaseSettings):
 
     @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod
-    def _separated(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("cors_origins")
     @classmethod
-    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [origin for origin in origins if not ORIGIN.fullmatch(origin)]:
             raise ValueError(f"{wrong[0]!r} is no origin: a scheme, a host and maybe a port, as in https://example.org")
         return origins
 
     @field_validator("root_path")
     @classmethod
-    def _begins_with_a_slash(cls, path: str) -> str:
+    def _check_root_path(cls, path: str) -> str:
         if path.strip("/") and not path.startswith("/"):
             raise ValueError("a prefix begins with a slash")
         return path.rstrip("/")
 
     @field_validator("api_keys_file")
     @classmethod
-    def _readable(cls, path: Path | None) -> Path | None:
+    def _check_keys_file(cls, path: Path | None) -> Path | None:
         if path and not _keys_in(path):
             raise ValueError("it holds no key")
         return path
 
     @field_validator("api_keys")
     @classmethod
-    def _complete(cls, keys: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
-        _check(keys)
+    def _add_keys_of_file(cls, keys: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        _check_keys(keys)
         path = info.data.get("api_keys_file")
         return (*keys, *_keys_in(path)) if path else keys
 
@@ -160,11 +160,11 @@ def _keys_in(path: Path) -> tuple[SecretStr, ...]:
     except UnicodeDecodeError:
         raise ValueError("it is no text") from None
     keys = tuple(SecretStr(line.strip()) for line in lines if line.strip())
-    _check(keys)
+    _check_keys(keys)
     return keys
 
 
-def _check(keys: tuple[SecretStr, ...]) -> None:
+def _check_keys(keys: tuple[SecretStr, ...]) -> None:
     plain = [key.get_secret_value() for key in keys]
     if not all(key and key.isascii() and key.isprintable() for key in plain):
         raise ValueError("a key is made of printable ASCII characters, at least one")

@@ -14,7 +14,7 @@ import pytest
 
 from denoise.bulk import array_files, files
 from denoise.cli import backend, commands
-from denoise.cli.report import printable
+from denoise.cli.progress import printable
 from tests.cli.conftest import COMMAND, HERE, PATIENCE_S, Answer, Fake, denoise, told
 from tests.cli.test_client import CARD, PICTURE, PNG
 from tests.conftest import CLEAN_7, NOISY_7, Pixels, tiny_model

@@ -122,18 +122,18 @@ def test_the_examples_are_the_same_each_time_and_of_the_size_that_the_model_take
 def test_workers_read_the_choices_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(choice.FILE, str(tmp_path / "ways.json"))
     made = Choice(OPENVINO_BFLOAT16, {CPU: "It takes longer."})
-    with choice.shared() as choices:
+    with choice.share() as choices:
         assert choices == {}
         choices["abc"] = made
-    with choice.shared() as choices:
+    with choice.share() as choices:
         assert choices == {"abc": made}
     (tmp_path / "ways.json").write_text('{"abc": {"way"')
-    with choice.shared() as choices:
+    with choice.share() as choices:
         assert choices == {}
 
 
 def test_nothing_is_kept_outside_of_a_service() -> None:
-    with choice.shared() as choices:
+    with choice.share() as choices:
         choices["abc"] = Choice(CPU, {})
-    with choice.shared() as choices:
+    with choice.share() as choices:
         assert choices == {}

@@ -216,7 +216,7 @@ def _clean_pictures(pictures: Array, start: int, batch: int, work: Work) -> Arra
     """The answer to pictures `[count, height, width]`, the first of which is number `start` of its array."""
     answer = np.empty(pictures.shape, pictures.dtype)
     for at in range(0, len(pictures), batch):
-        pixels = _noisy(_as_pixels(pictures[at : at + batch], start + at), start + at, work)
+        pixels = _add_noise(_as_pixels(pictures[at : at + batch], start + at), start + at, work)
         _store(_restore(pixels, work), answer[at : at + batch])
     return answer
 
@@ -235,7 +235,7 @@ def _as_pixels(pictures: Array, start: int) -> Pixels:
     return pixels
 
 
-def _noisy(pixels: Pixels, start: int, work: Work) -> Pixels:
+def _add_noise(pixels: Pixels, start: int, work: Work) -> Pixels:
     """A batch, light ink on black, with the noise that is asked for; no two batches get the same."""
     if work.inverted:
         pixels = 1 - pixels

@@ -50,7 +50,7 @@ def clean_in_turn(items: Sequence[Item], clean: Cleaner, maker: Maker) -> Genera
 
 
 def clean_in_threads(items: Sequence[Item], clean: Cleaner, maker: Maker, threads: int) -> Generator[ItemOutcome]:
-    """Cleans files side by side, where `clean` has others do the work."""
+    """Cleans files side by side in so many threads, where `clean` has others do the work."""
     stopped = Event()
 
     def clean_unless_stopped(content: bytes, kind: Kind) -> CleanPicture:

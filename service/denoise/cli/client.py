@@ -63,7 +63,7 @@ class HttpClient:
 
     def __init__(self, url: str, key: str | None = None) -> None:
         """`url` as the service prints it, or with a path that all routes are below. Raises BadParameter."""
-        self.url = _checked(url)
+        self.url = _check_address(url)
         headers = {"User-Agent": f"denoise/{__version__}"}
         if key:
             if not (key.isascii() and key.isprintable()):
@@ -172,7 +172,7 @@ class HttpClient:
             raise Unanswered(f"No service answers at {self.url}: {_cause(error)}.") from None
 
 
-def _checked(url: str) -> str:
+def _check_address(url: str) -> str:
     """The address with its scheme and no slash at its end. Raises BadParameter."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     try:

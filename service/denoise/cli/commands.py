@@ -12,10 +12,11 @@ from denoise.bulk.files import is_table
 from denoise.bulk.plan import make_plan
 from denoise.bulk.provenance import sort_out
 from denoise.cli import adopt as adoption
-from denoise.cli import backend, doubts, options, pages, runs, streams
+from denoise.cli import backend, options, pages, runs, streams
 from denoise.cli.client import HttpClient
 from denoise.cli.options import read_settings
-from denoise.cli.report import SOME_FAILED, WRONG_USAGE, Tally, end, errors_told, printable, say
+from denoise.cli.progress import SOME_FAILED, WRONG_USAGE, Tally, end, exit_on_errors, printable, say
+from denoise.cli.report import check_report
 from denoise.errors import BadParameter, SetupError
 from denoise.inference import denoiser
 from denoise.pictures.parameters import Parameters
@@ -121,10 +122,10 @@ def clean(
 
     def start_reading() -> pages.Find:
         if url:
-            return pages.there(url, api_key, parameters)
-        return pages.here(read_settings(models=models, device=device), parameters)
+            return pages.remote(url, api_key, parameters)
+        return pages.local(read_settings(models=models, device=device), parameters)
 
-    with errors_told():
+    with exit_on_errors():
         if digits:
             raise typer.Exit(pages.read(inputs, output, start_reading, overwrite=overwrite, number=page))
         if streams.are_meant(inputs, output):
@@ -133,7 +134,7 @@ def clean(
             streams.clean(inputs[0], output, kind, start(), overwrite=overwrite)
             return
         if report:
-            doubts.check(report, overwrite=overwrite)
+            check_report(report, overwrite=overwrite)
         plan = make_plan(inputs, output, kind, page=page)
         if plan.arrays:
             streams.check_array(parameters)
@@ -152,7 +153,7 @@ def models(
     api_key: options.KeyOption = None,
 ) -> None:
     """List the models: name, task, pictures, PSNR on MNIST's noisy test digits, title; the default has a star."""
-    with errors_told():
+    with exit_on_errors():
         rows = _rows_there(url, api_key) if url else _rows_here(folder, device)
     rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -245,9 +246,9 @@ def bulk(
     parameters = Parameters(
         model=model, size=size, invert=invert, color=color, strength=strength, page=page, noise=noise, seed=seed
     )
-    with errors_told():
+    with exit_on_errors():
         if report:
-            doubts.check(report, overwrite=overwrite)
+            check_report(report, overwrite=overwrite)
         plan = make_plan(inputs, output, kind, tables=True, page=page)
         if any(not is_table(item.source.name) for item in plan.arrays):
             streams.check_array(parameters)

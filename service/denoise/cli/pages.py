@@ -15,7 +15,7 @@ from denoise.bulk.plan import make_plan
 from denoise.bulk.provenance import OVERWRITE, Taken, check_place
 from denoise.cli import streams
 from denoise.cli.client import HttpClient
-from denoise.cli.report import ALL_WELL, SOME_FAILED, say
+from denoise.cli.progress import ALL_WELL, SOME_FAILED, say
 from denoise.errors import BadParameter, RequestError
 from denoise.inference import denoiser
 from denoise.inference.denoiser import Denoiser
@@ -37,7 +37,7 @@ class Page(NamedTuple):
     target: str
 
 
-def here(settings: Settings, parameters: Parameters) -> Find:
+def local(settings: Settings, parameters: Parameters) -> Find:
     """What finds the digits of a page by a model in this process. Raises SetupError, UnknownModel, BadParameter."""
     known = denoiser.load(settings.models, settings.device, machine.cpus())
     usual = denoiser.default(known, "denoise", settings.default_model)
@@ -48,7 +48,7 @@ def here(settings: Settings, parameters: Parameters) -> Find:
     return partial(_find, model, parameters, settings.max_pixels)
 
 
-def there(url: str, key: str | None, parameters: Parameters) -> Find:
+def remote(url: str, key: str | None, parameters: Parameters) -> Find:
     """What finds the digits of a page by a running service. Raises BadParameter."""
     return partial(HttpClient(url, key).digits, parameters=parameters.model_copy(update={"page": None}))
 

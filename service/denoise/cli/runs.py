@@ -10,9 +10,9 @@ from denoise.bulk.picture_files import ItemOutcome
 from denoise.bulk.plan import Plan
 from denoise.bulk.processes import WORTH_A_PROCESS
 from denoise.bulk.provenance import write_many
-from denoise.cli import doubts
 from denoise.cli.backend import Backend
-from denoise.cli.report import Tally, print_summary
+from denoise.cli.progress import Tally, print_summary
+from denoise.cli.report import write_report
 from denoise.errors import RequestError
 
 Record = Callable[[ItemOutcome], None]
@@ -39,7 +39,7 @@ def carry_out(plan: Plan, work: Work, report: Path | None, *, overwrite: bool) -
         else:
             status = tally.summarize()
     if report:
-        doubts.write(report, outcomes, overwrite=overwrite)
+        write_report(report, outcomes, overwrite=overwrite)
     return status
 
 

@@ -112,7 +112,7 @@ class Batcher:
         return answer
 
     def run_alone(self, model: Denoiser, pixels: Pixels) -> Ran:
-        """The same at once: what comes alone need not wait for a turn of the loop."""
+        """The same at once, `[count, height, width]`: what comes alone need not wait for a turn of the loop."""
         start = time.perf_counter()
         restored = model(pixels[..., np.newaxis])
         spent = time.perf_counter() - start

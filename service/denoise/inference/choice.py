@@ -106,7 +106,7 @@ def _compare_times(way: Way, best: Way, times: Mapping[Way, float]) -> str:
 
 
 @contextlib.contextmanager
-def shared() -> Iterator[dict[str, Choice]]:
+def share() -> Iterator[dict[str, Choice]]:
     """The choices that workers have made so far, by the sha256 of the model's file; those that are added are kept.
 
     One worker at a time is in this context, so that none disturbs another's clock. Outside of a service it is empty.

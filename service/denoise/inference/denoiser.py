@@ -143,7 +143,7 @@ def load_files(paths: Sequence[Path], device: Device, threads: int, precision: A
     loader = _Loader(found, threads)
     keys = [hashlib.sha256(_read(path)).hexdigest() for path in paths]
     models: dict[Path, Denoiser] = {}
-    with choice.shared() as choices:
+    with choice.share() as choices:
         for path, key in zip(paths, keys, strict=True):
             if key not in choices:
                 models[path], choices[key] = loader.choose(path)

@@ -32,13 +32,13 @@ class Difference(NamedTuple):
 
 
 def compare(answer: Pixels, expected: Pixels) -> Difference:
-    """How much an answer is off what is expected."""
+    """How much an answer is off what is expected, pixel by pixel; both are 0 … 1 and of one shape."""
     off = np.abs(answer - expected)
     return Difference(float(np.max(off)), float(np.mean(off)))
 
 
 def examples(size: tuple[int, int] | None) -> list[Pixels]:
-    """Batches that look like what a model of `size` gets: digits, and a page of them where it takes any size.
+    """Batches `[batch, height, width, 1]` as a model of `size` gets them: digits, and a page where it takes any size.
 
     They are drawn here, the same ones at every start.
     """
@@ -89,6 +89,6 @@ def _lay_out(digits: Pixels) -> Pixels:
 
 
 def spoil(pixels: Pixels, factor: Pixels | np.float32, rng: np.random.Generator) -> Pixels:
-    """Pixels with Gaussian noise of that factor, within 0 … 1."""
+    """Pixels of any shape with Gaussian noise of that factor, clipped to 0 … 1."""
     noisy = pixels + factor * rng.standard_normal(pixels.shape, dtype=np.float32)
     return np.clip(noisy, 0, 1).astype(np.float32)

@@ -82,7 +82,7 @@ class TiledRun:
         return piece is not None
 
     def _run_piece(self, piece: Piece) -> None:
-        seen, code = self._seen(piece)
+        seen, code = self._answer_piece(piece)
         whole = _whole(self._pixels)
         if code is not None and self._whole:
             if piece != whole:  # The code of a part, or of a patch, tells nothing of the picture.
@@ -91,14 +91,14 @@ class TiledRun:
             self.code = code
         self.answer[piece.own] = seen[_within(piece.seen, piece.own)]
 
-    def _seen(self, piece: Piece) -> tuple[Pixels, Pixels | None]:
+    def _answer_piece(self, piece: Piece) -> tuple[Pixels, Pixels | None]:
         """The model's answer to what it sees of a piece, and its code where it was run for it."""
         if piece.tone is None:
             return self._run(self._pixels[piece.seen])
         key, code = (piece.tone, piece.shape), None
         if key not in self._patches:
             self._patches[key], code = self._run(np.full(piece.shape, piece.tone, np.float32))
-        rows, columns = (_stretched(length) for length in _shape(piece.seen))
+        rows, columns = (_map_to_patch(length) for length in _shape(piece.seen))
         return self._patches[key][np.ix_(rows, columns)], code
 
     def _run(self, pixels: Pixels) -> tuple[Pixels, Pixels | None]:
@@ -158,7 +158,7 @@ def _pieces(pixels: Pixels, own: Area) -> Iterator[Piece]:
     if not off.any():
         yield Piece(own, seen, tone)
         return
-    inked = _inked(off, own, seen)
+    inked = _find_ink(off, own, seen)
     near = _with_margins(inked, pixels.shape)
     if np.prod(_shape(near)) > WORTHWHILE_SHARE * np.prod(_shape(seen)):
         yield Piece(own, seen, None)
@@ -168,7 +168,7 @@ def _pieces(pixels: Pixels, own: Area) -> Iterator[Piece]:
     yield Piece(inked, near, None)
 
 
-def _inked(off: NDArray[np.bool_], own: Area, seen: Area) -> Area:
+def _find_ink(off: NDArray[np.bool_], own: Area, seen: Area) -> Area:
     """The part of `own` whose answer may differ from that of paper, by what is `off` the paper's tone in `seen`."""
     bounds = []
     for axis in (0, 1):
@@ -179,7 +179,7 @@ def _inked(off: NDArray[np.bool_], own: Area, seen: Area) -> Area:
     return bounds[0], bounds[1]
 
 
-def _stretched(length: int) -> NDArray[np.intp]:
+def _map_to_patch(length: int) -> NDArray[np.intp]:
     """For each place on an axis of one tone, the place on a patch's axis that is as far from the edges."""
     if length <= PATCH:
         return np.arange(length)

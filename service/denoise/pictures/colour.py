@@ -22,7 +22,7 @@ PIXELS_PER_BAND = 500_000
 
 
 def of_grey(grey: Pixels) -> Colours:
-    """The shades of a grey picture as colours."""
+    """The shades of a grey picture as colours `[height, width, 3]`."""
     shades = np.rint(np.clip(grey, 0, 1) * np.float32(255)).astype(np.uint8)
     return np.repeat(shades[:, :, None], 3, axis=2)
 

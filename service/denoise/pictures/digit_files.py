@@ -37,7 +37,6 @@ def _table(found: Found, names: list[str]) -> bytes:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    boxes = found.boxes
-    for name, *box, wide in zip(names, boxes.left, boxes.top, boxes.width, boxes.height, found.wide, strict=True):
+    for name, (*box, wide) in zip(names, found.rows(), strict=True):
         table.writerow((name, *box, "true" if wide else "false"))
     return text.getvalue().encode()

@@ -5,6 +5,7 @@ to a larger one is a part of it: the bar of a 5, what is left of a broken stroke
 """
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,12 @@ class Found(NamedTuple):
     wide: Mask
     pictures: NDArray[np.uint8]
 
+    def rows(self) -> Iterator[tuple[int, int, int, int, bool]]:
+        """Of each digit the box, as x, y, width and height, and whether it is wide."""
+        boxes = self.boxes
+        columns = boxes.left, boxes.top, boxes.width, boxes.height, self.wide
+        return zip(*(column.tolist() for column in columns), strict=True)
+
 
 def find(page: Pixels) -> Found:
     """The digits of a clean page `[height, width]`, light ink on black, 0 … 1, of the size that a model works at.
@@ -90,7 +97,7 @@ def find(page: Pixels) -> Found:
 
 
 def find_in(answer: Pixels, frame: Frame) -> Found:
-    """The digits in a model's answer to a whole page, their boxes in pixels of the page that `frame` is of.
+    """The digits in a model's answer `[height, width]` to a whole page; boxes are in pixels of the page of `frame`.
 
     Raises TooLarge as `find` does.
     """

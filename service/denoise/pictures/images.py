@@ -98,19 +98,19 @@ def read(content: bytes, max_pixels: int, sent: int | None = None, *, in_colour:
     """
     if (plain := png.read_plain(content, max_pixels)) is not None:
         return Picture(plain)
-    with _opened(content, max_pixels, sent) as image:
-        return _upright(image, in_colour)
+    with _open_checked(content, max_pixels, sent) as image:
+        return _read_upright(image, in_colour)
 
 
 def measure(content: bytes, max_pixels: int, sent: int | None = None) -> int:
     """How many pixels the header of a file tells of; nothing is decoded. Raises as `decode` does."""
-    with _opened(content, max_pixels, sent) as image:
+    with _open_checked(content, max_pixels, sent) as image:
         width, height = image.size
         return width * height
 
 
 @contextmanager
-def _opened(content: bytes, max_pixels: int, sent: int | None) -> Iterator[Image.Image]:
+def _open_checked(content: bytes, max_pixels: int, sent: int | None) -> Iterator[Image.Image]:
     """An image whose header has been read. Raises as `decode` does, also for what goes wrong in the block."""
     scans = jpeg.count_scans(content)
     _check_comments(content)
@@ -163,7 +163,7 @@ def _check_first_frame(image: Image.Image) -> None:
             )
 
 
-def _upright(image: Image.Image, in_colour: bool) -> Picture:
+def _read_upright(image: Image.Image, in_colour: bool) -> Picture:
     picture = Picture(*samples.read(image, in_colour), _dpi(image))
     if not image.info and image.format != "TIFF":  # Nowhere else could an orientation stand.
         return picture

@@ -42,7 +42,7 @@ def _find_digit(ink: Plane) -> Mask:
 
 
 def number_pieces(mask: Mask) -> NDArray[np.int64]:
-    """Numbers the connected pieces of a mask, diagonal neighbours included; pixels of one piece share a number.
+    """Numbers the connected pieces of a mask `[height, width]`, diagonal neighbours included; 0 where there is none.
 
     The largest number of each piece spreads until it is everywhere. Each number names a pixel of the same piece; the
     number which that pixel has got meanwhile is taken as well, so that long and winding pieces take no more rounds than

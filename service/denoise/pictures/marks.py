@@ -42,12 +42,12 @@ class Boxes(NamedTuple):
 
     @property
     def height(self) -> Numbers:
-        """In pixels."""
+        """How many pixels each has."""
         return self.bottom - self.top
 
     @property
     def width(self) -> Numbers:
-        """In pixels."""
+        """How many pixels each has."""
         return self.right - self.left
 
     @property
@@ -57,7 +57,7 @@ class Boxes(NamedTuple):
 
     @property
     def area(self) -> Numbers:
-        """In pixels."""
+        """How many pixels each has."""
         area: Numbers = self.height * self.width
         return area
 
@@ -83,7 +83,7 @@ class Marks(NamedTuple):
 
     @property
     def area(self) -> Plane:
-        """The pixels of each mark."""
+        """How many pixels of ink each mark has."""
         lengths = self.runs.stop - self.runs.start
         return np.bincount(self.mark, lengths, len(self.solid)).astype(np.float64)
 

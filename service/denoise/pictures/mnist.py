@@ -59,7 +59,7 @@ def _near(runs: Runs, rows: slice, columns: slice) -> Mask:
 
 def _frame(area: Pixels) -> NDArray[np.uint8]:
     """The picture of the digit in an area."""
-    boxes = [_inked(area.max(axis=1 - axis)) for axis in (0, 1)]
+    boxes = [_find_ink(area.max(axis=1 - axis)) for axis in (0, 1)]
     pixel = max(stop - start for start, stop in boxes) / (BOX_SHARE * SIDE)
     spans = (_span(area.sum(axis=1 - axis), boxes[axis], pixel) for axis in (0, 1))
     framed = resample(area, (SIDE, SIDE), *spans)
@@ -68,7 +68,7 @@ def _frame(area: Pixels) -> NDArray[np.uint8]:
     return picture
 
 
-def _inked(lightest: Plane) -> tuple[int, int]:
+def _find_ink(lightest: Plane) -> tuple[int, int]:
     """Where the ink of an axis starts and stops, seen from its lightest pixels: at half of what it is at most."""
     inked = np.flatnonzero(lightest >= lightest.max() / 2)
     return int(inked[0]), int(inked[-1]) + 1

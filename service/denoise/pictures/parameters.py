@@ -10,8 +10,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 
 from denoise.errors import BadParameter
+from denoise.pictures.images import Kind
 
-LONGEST_SHOWN = 100  # characters of what was sent
+MOST_CHARACTERS_SHOWN = 100
 
 
 class Parameters(BaseModel):
@@ -52,7 +53,7 @@ class Parameters(BaseModel):
         examples=[1.0],
         description="How much of the answer there is in what comes back; the rest is what was sent.",
     )
-    format: Literal["png", "jpeg", "webp", "tiff", "zip", "json"] | None = Field(
+    format: Literal[Kind, "zip", "json"] | None = Field(
         None, examples=["png"], description="The kind of the answer; wins over `Accept`."
     )
     page: PositiveInt | None = Field(
@@ -91,9 +92,9 @@ def _check_names(names: Iterable[str]) -> None:
     there = list(Parameters.model_fields)
     for name in names:
         if name not in there:
-            nearest = get_close_matches(name[:LONGEST_SHOWN].lower(), there, 1)
+            nearest = get_close_matches(name[:MOST_CHARACTERS_SHOWN].lower(), there, 1)
             hint = f"the nearest one is '{nearest[0]}'" if nearest else f"there are: {', '.join(there)}"
-            raise BadParameter(f"There is no parameter '{name[:LONGEST_SHOWN]}'; {hint}.")
+            raise BadParameter(f"There is no parameter '{name[:MOST_CHARACTERS_SHOWN]}'; {hint}.")
 
 
 def sentences(errors: Any) -> str:
@@ -104,5 +105,5 @@ def sentences(errors: Any) -> str:
 def _sentence(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"] if part != "query") or "The JSON"
     value = error["input"]  # A structure may be megabytes long, and is not repeated.
-    sent = f"={str(value)[:LONGEST_SHOWN]}" if isinstance(value, str | int | float) else ""
+    sent = f"={str(value)[:MOST_CHARACTERS_SHOWN]}" if isinstance(value, str | int | float) else ""
     return f"{name}{sent}: {error['msg']}."

@@ -44,14 +44,14 @@ def _along(pixels: Plane, count: int, span: Span) -> Plane:
         sizes = np.diff(starts, append=len(pixels)).astype(np.float32)
         pixels = np.add.reduceat(pixels, starts, axis=0) / sizes[:, None]
         span = span[0] / block, span[1] / block
-    resampled = _banded(pixels, min(count, MOST_INTERPOLATED_PIXELS), span)
+    resampled = _interpolate(pixels, min(count, MOST_INTERPOLATED_PIXELS), span)
     if count > MOST_INTERPOLATED_PIXELS:
         edges = np.arange(MOST_INTERPOLATED_PIXELS + 1) * count // MOST_INTERPOLATED_PIXELS
         resampled = resampled.repeat(np.diff(edges), axis=0)
     return resampled
 
 
-def _banded(pixels: Plane, count: int, span: Span) -> Plane:
+def _interpolate(pixels: Plane, count: int, span: Span) -> Plane:
     """The first axis interpolated, a band of pixels at a time, since each needs its own neighbourhood only."""
     step = (span[1] - span[0]) / count
     reach = 2 * max(step, 1.0) + 1

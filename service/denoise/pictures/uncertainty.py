@@ -38,7 +38,10 @@ def uncertainty(seen: Pixels, answer: Pixels, margin: float = 1.0) -> float:
 
 
 def warn(answer: Pixels, frame: Frame) -> tuple[str, ...]:
-    """What a caller should know of an answer, light ink on black, in sentences of ASCII: they travel in a header."""
+    """What a caller should know of an answer `[height, width]`, light ink on black.
+
+    The sentences are of ASCII, since they travel in a header.
+    """
     warnings = []
     if frame.margin < CLOSE_MARGIN:
         found = "dark ink on light paper" if frame.inverted else "light ink on dark paper"

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Protocol
 
 PROBES = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
-PLACES_FOR_PROBES = 16  # connections, besides those that there may be
+PLACES_FOR_PROBES = 16  # So many connections more are taken, for requests of probes alone.
 TOO_MANY = "{:,} connections are open; no more are taken."
-LEAST_SILENCE_S = 1.0  # nobody gives way sooner, or in a rush of callers none would get as far as its request
+LEAST_SILENCE_S = 1.0  # If callers gave way sooner, none would get as far as its request in a rush.
 
 
 class Member(Protocol):

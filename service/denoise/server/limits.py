@@ -11,9 +11,9 @@ from itertools import chain
 from denoise.settings import Settings
 
 LOOKS_PER_LIMIT = 4
-LONGEST_LIMIT_S = 20.0  # a longer limit is looked at as often as one of this length
+LONGEST_LIMIT_S = 20.0  # Limits that are longer are looked at as often as one of this length.
 LEAST_READ_BYTES = 4096  # A caller who reads less of an answer within the limit does not read it.
-FIRST_LINE_BYTES = len(b"  HTTP/1.1\r\n\r\n")  # the blank line behind the headers with it
+FIRST_LINE_BYTES = len(b"  HTTP/1.1\r\n\r\n")  # The blank line behind the headers is counted with it.
 HEADER_LINE_BYTES = len(b": \r\n")
 
 
@@ -87,8 +87,8 @@ class Limits:
         if self.stage is Stage.BODY and unanswered <= 1:
             if spent <= self._settings.upload_seconds:
                 return Verdict.WAIT
-            return Verdict.REFUSE_BODY if unanswered else Verdict.CLOSE  # without one it was answered before its body
-        if unanswered:  # the time is the service's
+            return Verdict.REFUSE_BODY if unanswered else Verdict.CLOSE  # It may have been answered already.
+        if unanswered:  # The service takes its time, not the caller.
             self.since = now
             return Verdict.WAIT
         return Verdict.CLOSE if spent > self._settings.idle_seconds else Verdict.WAIT

@@ -87,21 +87,21 @@ def bind(settings: Settings) -> socket.socket:
     """
     listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    with _address_named(settings):
+    with _name_address(settings):
         listening.bind((settings.host, settings.port))
     return listening
 
 
 def listen(settings: Settings, listening: socket.socket) -> str:
     """Begins to listen, and gives the URL. Raises SetupError where another service took the address meanwhile."""
-    with _address_named(settings):
+    with _name_address(settings):
         listening.listen(BACKLOG)
     host, port = listening.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @contextmanager
-def _address_named(settings: Settings) -> Iterator[None]:
+def _name_address(settings: Settings) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -189,7 +189,7 @@ def _serve_as_worker(settings: Settings, listener: Listener, parent: Pipe, first
 
 def _server(settings: Settings, listener: Listener) -> Server:
     """All of it, loaded and proved. Raises SetupError."""
-    if hasattr(signal, "SIGHUP"):  # until it means something, it must not end the process
+    if hasattr(signal, "SIGHUP"):  # It must not end the process before there are models to load anew.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     return_memory_early()
     logs.start(settings.log)
@@ -198,10 +198,10 @@ def _server(settings: Settings, listener: Listener) -> Server:
         app,
         log_config=None,
         ws="none",
-        access_log=False,  # a line of our own tells more
+        access_log=False,  # `web.tags.log_answer` tells more.
         server_header=False,
-        proxy_headers=False,  # nothing here depends on what a proxy says of its caller
-        timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # seconds for a timer
+        proxy_headers=False,  # Nothing here depends on what a proxy says of its caller.
+        timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # It goes to a timer, which takes a float.
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     server = Server(config, app, listener)

@@ -2,7 +2,7 @@
 
 import os
 
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told to its makers; Ray looks when it is imported
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray looks at this when it is imported: its makers get no statistics.
 
 from fastapi import Request, Response
 from ray import serve
@@ -12,7 +12,7 @@ from denoise import logs, metrics
 from denoise.settings import read
 from denoise.web.app import App, create_app
 
-ANSWERED_S = 5.0  # that replicas have to tell their numbers
+ANSWERED_S = 5.0  # A replica that has not told its numbers by then is left out.
 
 
 def app() -> App:

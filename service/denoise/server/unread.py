@@ -20,7 +20,9 @@ def unread_bytes(transport: asyncio.Transport) -> int:
     """The bytes that wait in the event loop, and in the system where it tells (tcp(7), SIOCOUTQ)."""
     count = transport.get_write_buffer_size()
     if sys.platform == "linux":
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # it is closed, or no socket
+        with contextlib.suppress(
+            OSError, ValueError, AttributeError
+        ):  # The transport may be closed, or have no socket.
             descriptor = transport.get_extra_info("socket").fileno()
             count += struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))[0]
     return count

@@ -24,7 +24,7 @@ class WholeAnswer:
     async def __call__(self, message: ASGISendEvent) -> None:
         """ASGI's `send`."""
         if message["type"] == "http.response.start" and not self._cycle.response_started:
-            self._start = message  # in the place of another one, where the app failed before its body
+            self._start = message  # An app that failed before its body sends another start, which counts.
             return
         start, self._start = self._start, None
         if start and message["type"] == "http.response.body" and self._write(start, message):

@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None, *, short_way: bool = True) -> "
     settings = settings.model_copy(update={"threads": settings.threads or cpus()})
     app = App(
         _service(settings),
-        short_way=short_way and not tracing.wanted(),  # OpenTelemetry sees only what goes through FastAPI.
+        short_way=short_way and not tracing.is_wanted(),  # OpenTelemetry sees only what goes through FastAPI.
         title="Denoise",
         version=__version__,
         summary="Cleans noisy pictures of handwritten digits with autoencoders.",

@@ -85,7 +85,7 @@ def files(content: bytes, most_files: int, most_bytes: int) -> list[File]:
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise BrokenBody(f"The zip cannot be read: {error}.") from None
     paths = [(info, PurePosixPath(_name(info).replace("\\", "/"))) for info in archive.infolist()]
-    found = {info: path for info, path in paths if not (info.is_dir() or _left_out(path))}
+    found = {info: path for info, path in paths if not (info.is_dir() or _is_left_out(path))}
     if not found:
         raise BrokenBody("The zip holds no files.")
     if len(found) > most_files:
@@ -180,7 +180,7 @@ def _unicode_path(extra: bytes, name: bytes) -> str:
     return ""
 
 
-def _left_out(path: PurePosixPath) -> bool:
+def _is_left_out(path: PurePosixPath) -> bool:
     """What has no name, and what file managers put beside the files."""
     parts = [part.lower() for part in path.parts]
     return not parts or LITTER_FOLDER in parts or parts[-1] in LITTER or parts[-1].startswith(LITTER_STARTS)

@@ -119,7 +119,7 @@ async def unpacked(request: Request, limit: int, held: Admission, turns: ThreadT
 
     Raises as `whole` and `encodings.unpack` do.
     """
-    body = await whole(request, limit, held)
+    body = await read_whole(request, limit, held)
     encoding = header(request.scope, b"content-encoding").strip().lower()
     if encoding in encodings.NONE:
         return body, len(body)
@@ -129,7 +129,7 @@ async def unpacked(request: Request, limit: int, held: Admission, turns: ThreadT
     return content, len(body)
 
 
-async def whole(request: Request, limit: int, held: Admission) -> bytes:
+async def read_whole(request: Request, limit: int, held: Admission) -> bytes:
     """The request's body, never more than `limit` bytes of it.
 
     Of a body that is not small, the bytes that have come count in `held`: those that are announced only take no memory.

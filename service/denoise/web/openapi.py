@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from denoise.web import headers
-from denoise.web.answers import BYTES, NPY, Answer, Batch, Page, Pages
+from denoise.web.answers import BYTES, KINDS, NPY, Answer, Batch, Page, Pages
 from denoise.web.bodies import JSON, MULTIPART, ZIP, JsonBody
 from denoise.web.problems import MEDIA_TYPE, Problem, problem
 from denoise.web.state import Service
@@ -90,7 +90,7 @@ IMAGE_ROUTE: dict[str, Any] = {
     "responses": {
         200: {
             # openapi-python-client takes the first kind that it knows for all: bytes, since a picture is no JSON.
-            "content": dict.fromkeys(("image/png", "image/webp", "image/tiff", "image/jpeg", ZIP, BYTES), _BINARY),
+            "content": dict.fromkeys((*reversed(KINDS), ZIP, BYTES), _BINARY),
             "model": Answer | Batch,
             "description": "The picture; of several, a zip of them.",
         },

@@ -64,11 +64,7 @@ class PageJob(Job):
 
 
 def _digits(found: Found) -> list[Digit]:
-    boxes = found.boxes
-    columns = boxes.left, boxes.top, boxes.width, boxes.height, found.wide
     return [
         Digit(x=x, y=y, width=width, height=height, wide=wide, picture=base64.b64encode(png).decode())
-        for x, y, width, height, wide, png in zip(
-            *(column.tolist() for column in columns), digit_files.as_pngs(found), strict=True
-        )
+        for (x, y, width, height, wide), png in zip(found.rows(), digit_files.as_pngs(found), strict=True)
     ]

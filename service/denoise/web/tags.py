@@ -54,10 +54,10 @@ def log_answer(
 ) -> None:
     """Counts an answer that is about to go out, and logs it; `own_id` is the request's."""
     metrics.count_answer(route, status, seconds)
-    if service.settings.log_requests or tracing.wanted():
+    if service.settings.log_requests or tracing.is_wanted():
         line = {"request_id": own_id, "route": route, "status": int(status), "ms": round(1000 * seconds, 3)}
         line |= {LOGGED[name]: value.decode("latin-1") for name, value in headers if name in LOGGED}
         if service.settings.log_requests:
             log.info("answered", extra=line)
-        if tracing.wanted():
+        if tracing.is_wanted():
             tracing.note(line)

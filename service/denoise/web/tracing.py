@@ -19,7 +19,7 @@ UNTRACED = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/read
 
 
 @cache
-def wanted() -> bool:
+def is_wanted() -> bool:
     """Whether an endpoint for spans is set."""
     return any(os.environ.get(name) for name in ENDPOINTS)
 
