@@ -11,6 +11,7 @@ import io
 import json
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -30,6 +31,8 @@ KINDS = ("PNG", "PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MODES = ("L", "L", "RGB", "RGBA", "1", "P")
 ROUTES = ("/denoise", "/denoise?model=conv_dae", "/denoise?model=easy_dae", "/denoise?layout=strip", "/reconstruct")
 BROKEN_SHARE = 0.1
+# Before memory is measured: so many large pictures one after another, on new connections, which reach every worker.
+LARGE_PICTURES, PAUSE_S = 8, 0.25
 # Damaged files that say they are large count as long work: others are refused (429) or wait too long (504) behind them.
 ALLOWED = {200, 400, 413, 415, 422, 429, 504}
 
@@ -71,6 +74,12 @@ def soak(
     def send(numbers: range) -> int:
         with ThreadPoolExecutor(CALLERS) as pool:
             list(pool.map(call, (numbers[start::CALLERS] for start in range(CALLERS))))
+        # A worker may keep what a burst took until the next large picture is done: only what it keeps longer is a leak.
+        large = io.BytesIO()
+        stroke(SIDES_PX[-1], np.random.default_rng(0)).save(large, "PNG")
+        for _ in range(LARGE_PICTURES):
+            httpx2.post(f"{url}/denoise", content=large.getvalue(), timeout=60)
+            time.sleep(PAUSE_S)
         return service.resident_bytes(process)
 
     return send(range(first)), send(range(first, requests)), statuses, slowest[0]
@@ -106,14 +115,18 @@ def request(random: np.random.Generator) -> dict[str, Any]:
 
 def picture(random: np.random.Generator) -> bytes:
     """A noisy stroke, in some kind of file."""
-    height, width = SIDES_PX[random.integers(len(SIDES_PX))]
-    pixels = 255 * random.random((height, width)) * 0.4
-    pixels[height // 3 : height // 2] += 120
-    image = Image.fromarray(pixels.astype(np.uint8)).convert(str(random.choice(MODES)))
+    image = stroke(SIDES_PX[random.integers(len(SIDES_PX))], random).convert(str(random.choice(MODES)))
     kind = str(random.choice(KINDS))
     file = io.BytesIO()
     image.convert("RGB" if kind == "JPEG" else image.mode if kind == "PNG" else "L").save(file, kind)
     return file.getvalue()
+
+
+def stroke(sides_px: tuple[int, int], random: np.random.Generator) -> Image.Image:
+    """A noisy stroke, from the left edge to the right one, of this height and width."""
+    pixels = 255 * random.random(sides_px) * 0.4
+    pixels[sides_px[0] // 3 : sides_px[0] // 2] += 120
+    return Image.fromarray(pixels.astype(np.uint8))
 
 
 def damage(content: bytes, random: np.random.Generator) -> bytes:
