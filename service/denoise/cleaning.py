@@ -15,12 +15,12 @@ import numpy as np
 from denoise.inference import tiling
 from denoise.inference.denoiser import Denoiser
 from denoise.inference.tiling import TiledRun
-from denoise.pictures import Colours, Pixels, capacity, colour, digits, framing, images, noise, strip
+from denoise.pictures import Colours, Pixels, capacity, colour, digits, framing, images, noise, strip, uncertainty
 from denoise.pictures.digits import Found
 from denoise.pictures.framing import Frame
 from denoise.pictures.images import Dpi, Kind, Picture
 from denoise.pictures.parameters import Parameters
-from denoise.pictures.uncertainty import uncertainty, warn
+from denoise.pictures.uncertainty import Doubts
 
 # In tiles with margins a model sees some pixels twice; no picture is seen more than so many times.
 MOST_SEEN = 2
@@ -67,15 +67,9 @@ class Cleaned:
         """Whether the ink was taken to be dark on light paper."""
         return self.prepared.frame.inverted
 
-    @property
-    def uncertainty(self) -> float:
-        """0 (sure) … 1: ranks answers by their error."""
-        return uncertainty(self.prepared.seen, self.answer, self.prepared.frame.margin)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What may be wrong with it, in sentences."""
-        return warn(self.answer, self.prepared.frame)
+    def judge(self) -> Doubts:
+        """How far the answer is to be trusted."""
+        return uncertainty.judge(self.prepared.seen, self.answer, self.prepared.frame)
 
     @property
     def psnr(self) -> tuple[float, float] | None:

@@ -1,5 +1,6 @@
 """One file of a picture, or of several pages: cleaned, written, and what has become of it."""
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -60,14 +61,13 @@ def cleaner(model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaner
                 "ends in .tif, holds them, and --page chooses one."
             )
         files, doubts = [], []
-        warnings: list[str] = []
         for directory in pages:
             cleaned = cleaning.clean(tiff.take_page(content, directory), model, parameters, max_pixels)
             files.append(cleaned.encode(kind))
-            doubts.append(cleaned.uncertainty)
-            warnings += cleaned.warnings
+            doubts.append(cleaned.judge())
         content = tiff.join(files) if len(files) > 1 else files[0]
-        return CleanPicture(content, max(doubts), tuple(dict.fromkeys(warnings)))
+        warnings = itertools.chain.from_iterable(each.warnings for each in doubts)
+        return CleanPicture(content, max(each.uncertainty for each in doubts), tuple(dict.fromkeys(warnings)))
 
     return clean
 

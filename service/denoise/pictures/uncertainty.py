@@ -1,5 +1,7 @@
 """How unsure an answer is, from the answer itself and from what was found in its picture; pure numpy."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from denoise.pictures import Pixels
@@ -12,7 +14,28 @@ CLOSE_MARGIN = 0.3
 DOUBT_OF_EVEN_VOTE = 0.5
 
 
-def uncertainty(seen: Pixels, answer: Pixels, margin: float = 1.0) -> float:
+class Doubts(NamedTuple):
+    """How far an answer is to be trusted.
+
+    Attributes:
+        uncertainty: 0 (sure) … 1: ranks answers by their error.
+        warnings: what a caller should know, in sentences of ASCII: they travel in a header.
+    """
+
+    uncertainty: float
+    warnings: tuple[str, ...]
+
+
+def judge(seen: Pixels, answer: Pixels, frame: Frame) -> Doubts:
+    """The doubts about what a model made of what it saw, light ink on black, both of one shape, 0 … 1.
+
+    `frame` tells how clear the picture's polarity was, and by how much it was shrunk.
+    """
+    ink = float(np.add.reduce(answer.ravel())) / answer.size
+    return Doubts(_uncertainty(seen, answer, ink, frame.margin), _warnings(answer.shape, ink, frame))
+
+
+def _uncertainty(seen: Pixels, answer: Pixels, ink: float, margin: float) -> float:
     """One number, 0 (sure) … 1, that ranks answers by their error.
 
     A pixel of an answer trained by cross-entropy on near-binary ink is the probability p of ink, and 4·p·(1-p) its
@@ -21,38 +44,25 @@ def uncertainty(seen: Pixels, answer: Pixels, margin: float = 1.0) -> float:
     own doubt. A model is sure of a page that it was shown the wrong way round: what covers more of the page than
     writing does, and a polarity that was a close call, are doubts of their own. The chances that each of the three is
     no fault are multiplied.
-
-    Args:
-        seen: what the model saw, 0 … 1.
-        answer: what it made of it, of the same shape, light ink on black.
-        margin: by which the picture's polarity was found, 0 … 1, as `polarity.judge` gives it.
     """
     moved = np.subtract(answer, seen)
     np.abs(moved, out=moved)
     doubt = np.square(answer)
     np.subtract(answer, doubt, out=doubt)
     own = 4 * float(doubt.ravel() @ moved.ravel()) / answer.size
-    covered = min(1.0, max(0.0, (_ink(answer) - MUCH_INK) / (ALL_INK - MUCH_INK)))
-    undecided = DOUBT_OF_EVEN_VOTE * max(0.0, 1 - margin / CLOSE_MARGIN)
+    covered = 0.0 if ink <= MUCH_INK else min(1.0, (ink - MUCH_INK) / (ALL_INK - MUCH_INK))
+    undecided = 0.0 if margin >= CLOSE_MARGIN else DOUBT_OF_EVEN_VOTE * (1 - margin / CLOSE_MARGIN)
     return 1 - (1 - own) * (1 - covered) * (1 - undecided)
 
 
-def warn(answer: Pixels, frame: Frame) -> tuple[str, ...]:
-    """What a caller should know of an answer `[height, width]`, light ink on black.
-
-    The sentences are of ASCII, since they travel in a header.
-    """
+def _warnings(shape: tuple[int, ...], ink: float, frame: Frame) -> tuple[str, ...]:
     warnings = []
     if frame.margin < CLOSE_MARGIN:
         found = "dark ink on light paper" if frame.inverted else "light ink on dark paper"
         warnings.append(f"The picture was taken for {found}, which was a close call: 'invert' says which it is.")
-    if (ink := _ink(answer)) > MUCH_INK:
+    if ink > MUCH_INK:
         warnings.append(f"Ink covers {ink:.0%} of the answer, more than writing does: try 'invert', or look at it.")
     if frame.shrunk > 1:
-        height, width = answer.shape
+        height, width = shape
         warnings.append(f"The picture was shrunk by {frame.shrunk:.1f}, to {width} by {height} pixels, for the model.")
     return tuple(warnings)
-
-
-def _ink(answer: Pixels) -> float:
-    return float(np.add.reduce(answer.ravel())) / answer.size

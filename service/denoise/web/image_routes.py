@@ -89,9 +89,9 @@ async def _answer_one(job: Job, file: File) -> Response:
             made = await while_connected(job.request, job.run_large(file, pixels))
     headers = answers.headers(job.model, made.stages.header())
     headers["X-Input-Inverted"] = "true" if made.inverted else "false"
-    headers["X-Uncertainty"] = f"{made.uncertainty:.4f}"
-    if made.warnings:
-        headers["X-Warning"] = " ".join(made.warnings)
+    headers["X-Uncertainty"] = f"{made.doubts.uncertainty:.4f}"
+    if made.doubts.warnings:
+        headers["X-Warning"] = " ".join(made.doubts.warnings)
     if job.media_type == ZIP:
         headers["Content-Disposition"] = batch.AS_FILE
     content = made.image if made.answer is None else to_json(made.answer.fields())

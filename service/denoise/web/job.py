@@ -15,6 +15,7 @@ from denoise.inference.denoiser import Denoiser
 from denoise.metrics import Stages
 from denoise.pictures import SMALL_PICTURE, Pixels, images
 from denoise.pictures.parameters import Parameters
+from denoise.pictures.uncertainty import Doubts
 from denoise.web import answers
 from denoise.web.answers import Answer, Page, Psnr
 from denoise.web.archives import File
@@ -30,8 +31,7 @@ class Made(NamedTuple):
 
     image: bytes
     inverted: bool
-    uncertainty: float
-    warnings: Sequence[str]
+    doubts: Doubts
     answer: Answer | Page | None
     stages: Stages
     files: Sequence[tuple[str, bytes]] = ()
@@ -109,14 +109,11 @@ class Job:
         image = cleaned.encode(answers.KINDS.get(self.media_type, "png"))
         stages.end("encode")
         metrics.count_stages(self.model.name, stages.milliseconds.items())
-        uncertainty = cleaned.uncertainty
-        warnings = cleaned.warnings
-        described = self._describe(cleaned, image, uncertainty, warnings, stages) if self.media_type == JSON else None
-        return Made(image, cleaned.inverted, uncertainty, warnings, described, stages)
+        doubts = cleaned.judge()
+        described = self._describe(cleaned, image, doubts, stages) if self.media_type == JSON else None
+        return Made(image, cleaned.inverted, doubts, described, stages)
 
-    def _describe(
-        self, cleaned: Cleaned, image: bytes, uncertainty: float, warnings: Sequence[str], stages: Stages
-    ) -> Answer:
+    def _describe(self, cleaned: Cleaned, image: bytes, doubts: Doubts, stages: Stages) -> Answer:
         height, width = cleaned.shown.shape[:2]
         psnr = cleaned.psnr
         return Answer(
@@ -128,8 +125,8 @@ class Job:
             inverted=cleaned.inverted,
             image=base64.b64encode(image).decode(),
             code=None if cleaned.code is None else cleaned.code.tolist(),
-            uncertainty=uncertainty,
-            warnings=list(warnings),
+            uncertainty=doubts.uncertainty,
+            warnings=list(doubts.warnings),
             psnr=Psnr(before=psnr[0], after=psnr[1]) if psnr else None,
             timing_ms={name: round(duration, 3) for name, duration in stages.milliseconds.items()},
         )

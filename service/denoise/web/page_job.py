@@ -8,9 +8,8 @@ from typing import ClassVar
 from denoise import cleaning, metrics
 from denoise.cleaning import Prepared
 from denoise.metrics import Stages
-from denoise.pictures import Pixels, digit_files
+from denoise.pictures import Pixels, digit_files, uncertainty
 from denoise.pictures.digits import Found
-from denoise.pictures.uncertainty import uncertainty, warn
 from denoise.web import answers, archives
 from denoise.web.answers import NPY, Digit, Page
 from denoise.web.bodies import JSON
@@ -33,10 +32,10 @@ class PageJob(Job):
     def _finish(self, prepared: Prepared, answer: Pixels, code: Pixels | None, stages: Stages) -> Made:  # noqa: ARG002  # As a Job's.
         found = cleaning.find_digits(prepared, answer)
         stages.end("digits")
-        warnings = warn(answer, prepared.frame)
+        doubts = uncertainty.judge(prepared.seen, answer, prepared.frame)
         content, files, described = b"", [], None
         if self.media_type == JSON:
-            described = self._describe_page(prepared, _digits(found), warnings, stages)
+            described = self._describe_page(prepared, _digits(found), doubts.warnings, stages)
         elif self.media_type == NPY:
             content = digit_files.as_array(found)
         elif self.among_others:
@@ -45,8 +44,7 @@ class PageJob(Job):
             content = archives.pack(digit_files.as_pictures(found))
         stages.end("encode")
         metrics.count_stages(self.model.name, stages.milliseconds.items())
-        doubt = uncertainty(prepared.seen, answer, prepared.frame.margin)
-        return Made(content, prepared.frame.inverted, doubt, warnings, described, stages, files)
+        return Made(content, prepared.frame.inverted, doubts, described, stages, files)
 
     def _describe_page(self, prepared: Prepared, digits: list[Digit], warnings: Sequence[str], stages: Stages) -> Page:
         height, width = prepared.picture.grey.shape
