@@ -25,7 +25,7 @@ test: $(DEV) .venv-clients/clients.txt  ## format check, lint, types, all tests;
 	@.venv-dev/bin/python -m ruff check .
 	@.venv-dev/bin/python -m mypy
 	@echo 'Running the tests, side by side: some minutes ...'
-	@.venv-dev/bin/python -m pytest --install-tools --numprocesses=logical --maxprocesses=4 --dist=loadfile
+	@.venv-dev/bin/python -m pytest --install-tools --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 train: $(DEV)  ## MNIST archives in, models/*.onnx out; resumes where it was stopped
 	@echo 'Training the models: hours on a CPU. When it is interrupted, the same command goes on from there ...'

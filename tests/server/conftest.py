@@ -14,6 +14,18 @@ from PIL import Image
 from tests.conftest import Server
 
 PATIENCE_S = 60
+# A service whose large pictures take three seconds or more, but hardly a processor's time: `start(*SLOW)`.
+SLOW = (
+    "sh",
+    "-c",
+    """exec "$1" -c "import time
+from denoise.cli.commands import main
+from denoise.inference.tiling import TiledRun
+step = TiledRun.step
+TiledRun.step = lambda run: time.sleep(1.5) or step(run)
+main()" serve""",
+    "sh",
+)
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 
 Start = Callable[..., tuple[Server, str]]
@@ -35,10 +47,10 @@ def start() -> Iterator[Start]:
             server.ended(signal.SIGTERM)
 
 
-def large_page() -> bytes:
-    """A page that takes a second or more."""
+def large_page(side: int = 200) -> bytes:
+    """A square picture of noise, of three bytes a pixel, that is worked on in a thread of its own."""
     content = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (1200, 1200), np.uint8)).save(content, "PNG")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (side, side, 3), np.uint8)).save(content, "BMP")
     return content.getvalue()
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import NOISY_7, Server
-from tests.server.conftest import PATIENCE_S, Start, large_page, raw
+from tests.server.conftest import PATIENCE_S, SLOW, Start, large_page, raw
 
 SEVEN = NOISY_7.read_bytes()
 IDLE_S = 2.0
@@ -53,6 +53,7 @@ def read(connection: socket.socket) -> Answer:
 def url() -> Iterator[str]:
     """A service with small limits, for all tests here that bear others."""
     server = Server(
+        *SLOW,
         DENOISE_WORKERS="1",
         DENOISE_MAX_HEADER_BYTES="20000",
         DENOISE_MAX_BODY_BYTES="2000000",
@@ -106,7 +107,7 @@ def test_who_closes_the_sending_side_gets_the_answer(url: str, content: bytes) -
 
 
 def test_who_has_gone_is_noticed_while_the_answer_is_made(start: Start) -> None:
-    server, url = start(DENOISE_LOG="json", DENOISE_THREADS="1")
+    server, url = start(*SLOW, DENOISE_LOG="json", DENOISE_THREADS="1")
     page = large_page()
     with connected(url) as first:
         first.sendall(posted(page))
@@ -201,7 +202,7 @@ def tensor_in_json(pictures: int) -> bytes:
 
 def test_a_body_that_is_only_announced_takes_no_room(start: Start) -> None:
     _, url = start(DENOISE_QUEUE_BYTES="1000000", DENOISE_THREADS="1")
-    page = large_page()
+    page = large_page(600)
     with ExitStack() as silent:
         for head in (b"Content-Length: 900000", b"Transfer-Encoding: chunked"):
             for _ in range(4):
@@ -242,7 +243,7 @@ def test_a_body_that_stands_still_gives_way_and_is_told(start: Start) -> None:
 
 
 def test_who_waits_for_an_answer_never_gives_way(start: Start) -> None:
-    _, url = start(DENOISE_MAX_CONNECTIONS="1", DENOISE_THREADS="1")
+    _, url = start(*SLOW, DENOISE_MAX_CONNECTIONS="1", DENOISE_THREADS="1")
     with connected(url) as waiting:
         waiting.sendall(posted(large_page()))
         time.sleep(1.2)

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.conftest import NOISY_7, Server
-from tests.server.conftest import LIVEZ, PATIENCE_S, Start, large_page, raw
+from tests.server.conftest import LIVEZ, PATIENCE_S, SLOW, Start, large_page, raw
 
 SEVEN = NOISY_7.read_bytes()
 
@@ -19,7 +19,7 @@ SEVEN = NOISY_7.read_bytes()
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[str]:
     """The address of a service that takes one picture at a time."""
-    server = Server(DENOISE_QUEUE="1", DENOISE_WORKERS="1")
+    server = Server(*SLOW, DENOISE_QUEUE="1", DENOISE_WORKERS="1")
     yield server.url()
     server.ended(signal.SIGINT)
 
@@ -83,7 +83,7 @@ def test_a_refusal_ends_the_connection_where_the_next_request_could_be_a_body(na
 
 
 def test_more_connections_than_allowed_are_refused_but_probes(start: Start) -> None:
-    _, url = start(DENOISE_MAX_CONNECTIONS="1")
+    _, url = start(*SLOW, DENOISE_MAX_CONNECTIONS="1")
     with one_inside(url):
         assert httpx2.get(f"{url}/livez").status_code == 200
         refused = raw(url, b"GET /models HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from tests.conftest import NOISY_7
-from tests.server.conftest import LIVEZ, PATIENCE_S, Start, large_page, raw
+from tests.server.conftest import LIVEZ, PATIENCE_S, SLOW, Start, large_page, raw
 
 SEVEN = NOISY_7.read_bytes()
 
@@ -18,7 +18,7 @@ CHUNKED = b"POST /denoise HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\
 
 
 def test_a_picture_that_is_not_done_by_its_deadline_is_given_up(start: Start) -> None:
-    _, url = start(DENOISE_DEADLINE_SECONDS="0.3", DENOISE_THREADS="1")
+    _, url = start(*SLOW, DENOISE_DEADLINE_SECONDS="0.3", DENOISE_THREADS="1")
     page = large_page()
     with ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda _: httpx2.post(f"{url}/denoise", content=page, timeout=PATIENCE_S), range(3)))
@@ -89,7 +89,7 @@ def test_a_connection_that_is_silent_after_its_answer_is_closed(start: Start, pa
 
 
 def test_an_upload_behind_a_request_that_takes_long_takes_nothing_from_it(start: Start) -> None:
-    _, url = start(DENOISE_UPLOAD_SECONDS="0.3")
+    _, url = start(*SLOW, DENOISE_UPLOAD_SECONDS="0.3")
     page = large_page()
     first = b"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(page) + page
     said = raw(url, first, b"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")

@@ -58,10 +58,12 @@ def test_each_worker_gets_about_as_many_connections_as_the_others(start: Start) 
 
 def test_nobody_waits_for_a_worker_that_stands_still(start: Start) -> None:
     server, url = start(DENOISE_WORKERS="2")
-    os.kill(workers(server, 2)[0], signal.SIGSTOP)
+    stopped = workers(server, 2)[0]
+    os.kill(stopped, signal.SIGSTOP)
     with ThreadPoolExecutor(8) as pool:
         asking = [pool.submit(httpx2.post, f"{url}/denoise", content=SEVEN, timeout=PATIENCE_S) for _ in range(8)]
         assert [future.result().status_code for future in asking] == [200] * 8
+    os.kill(stopped, signal.SIGCONT)  # The service need not wait for it in the end.
 
 
 def test_a_worker_that_hangs_is_replaced(start: Start) -> None:

@@ -12,11 +12,19 @@ from training import export, fit, noise
 from training.recipes import RECIPES, Restart
 
 RECIPE = dataclasses.replace(RECIPES["easy_dae"], epochs=3, batch=32)
+SMALL = dataclasses.replace(RECIPES["unet_dae"], hidden=(4, 8, 8), epochs=1, batch=64)
 
 
 @pytest.fixture(scope="module")
 def clean(digits: Pixels) -> Pixels:
     return digits[:300, ..., np.newaxis]
+
+
+@pytest.fixture(scope="module")
+def small(clean: Pixels, tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, export.Start]:
+    """A network of SMALL as it is drawn, and its file, to start the last stretch of a run from."""
+    network = SMALL.architecture(SMALL.hidden)
+    return network, export.Start(export.export(SMALL, network, clean[:4], 300, {}, tmp_path_factory.mktemp("small")), 1)
 
 
 def weights(network: keras.Model) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -59,13 +67,9 @@ def test_other_numbers_start_anew_and_so_does_what_is_forgotten(clean: Pixels, t
 
 def test_a_blind_recipe_trains_on_digits_and_pages_and_averages_its_weights(clean: Pixels, tmp_path: Path) -> None:
     evenly = Restart(1, 0.001, pages=12, mixture=noise.HARD, of_pages=noise.LIGHT, near=0.5, evenly=True)
-    recipe = dataclasses.replace(
-        RECIPES["unet_dae"], hidden=(4, 8, 8), epochs=1, restarts=(evenly,), pages=12, batch=16
-    )
-    once, again = (fit.fit(recipe, clean, tmp_path / name) for name in ("once", "again"))
-    assert np.array_equal(weights(once), weights(again))
-    assert once.compute_dtype == "float32"
-    assert np.isfinite(weights(once)).all()
+    trained = fit.fit(dataclasses.replace(SMALL, restarts=(evenly,), pages=12, batch=16), clean, tmp_path)
+    assert trained.compute_dtype == "float32"
+    assert np.isfinite(weights(trained)).all()
 
 
 def test_the_learning_rate_falls_along_half_a_cosine_and_again_after_each_restart() -> None:
@@ -107,26 +111,26 @@ def test_an_epoch_with_photos_goes_from_digits_to_pages_to_photos_in_parts(clean
 
 
 def test_a_run_that_starts_from_a_file_runs_the_last_stretch_alone(
-    clean: Pixels, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    clean: Pixels, small: tuple[keras.Model, export.Start], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    network, start = small
     last = Restart(1, 0.0, pages=6, mixture=noise.LIGHT)
-    recipe = dataclasses.replace(
-        RECIPES["unet_dae"], hidden=(4, 8, 8), epochs=5, restarts=(last,), last_learning_rate=0.0, batch=64
-    )
-    network = recipe.architecture(recipe.hidden)
-    start = export.export(recipe, network, clean[:4], 300, {}, tmp_path)
-    trained = fit.fit(recipe, clean[:64], tmp_path / "kept", export.Start(start, 1))
+    recipe = dataclasses.replace(SMALL, epochs=5, restarts=(last,), last_learning_rate=0.0)
+    trained = fit.fit(recipe, clean[:64], tmp_path, start)
     assert "epoch 6 of 6" in capsys.readouterr().out
     assert weights(trained) == pytest.approx(weights(network), abs=1e-6)
 
 
-def test_the_weights_before_photos_have_their_share_in_the_end(clean: Pixels, tmp_path: Path) -> None:
-    last = Restart(1, 0.001, pages=6, mixture=noise.BESIDE_PHOTOS, photos=6, parts=1)
-    recipe = dataclasses.replace(RECIPES["unet_dae"], hidden=(4, 8, 8), epochs=1, restarts=(last,), batch=64)
-    network = recipe.architecture(recipe.hidden)
-    start = export.Start(export.export(recipe, network, clean[:4], 300, {}, tmp_path), 1)
+def test_a_run_with_photos_is_repeatable_and_the_weights_before_them_have_their_share(
+    clean: Pixels, small: tuple[keras.Model, export.Start], tmp_path: Path
+) -> None:
+    network, start = small
+    last = Restart(
+        1, 0.001, pages=6, mixture=noise.BESIDE_PHOTOS, photos=6, parts=1, of_pages=noise.LIGHT, near=0.5, evenly=True
+    )
+    recipe = dataclasses.replace(SMALL, restarts=(last,))
     after, half = (
-        weights(fit.fit(dataclasses.replace(recipe, before_photos=share), clean[:64], tmp_path / "kept", start))
+        weights(fit.fit(dataclasses.replace(recipe, before_photos=share), clean[:64], tmp_path / str(share), start))
         for share in (0, 0.5)
     )
     assert not np.array_equal(after, weights(network))
