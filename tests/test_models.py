@@ -49,7 +49,7 @@ def clean(digits: Pixels) -> Pixels:
 
 @pytest.fixture(scope="module")
 def noisy(clean: Pixels) -> Pixels:
-    return score.noisy(clean, NOISE_FACTOR)
+    return score.add_noise(clean, NOISE_FACTOR)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.fresh:
             fit.forget(recipe, train.pixels, options.checkpoints, options.start)
         network = fit.fit(recipe, train.pixels, options.checkpoints, options.start)
-        noisy = score.noisy(test.pixels, recipe.scored_noise)
+        noisy = score.add_noise(test.pixels, recipe.scored_noise)
         scores = score.score(test.pixels, noisy, export.answers(network, noisy)["restored"])
         print(", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
         proof, count, start = noisy[:PROOF_DIGITS], len(train.pixels), options.start

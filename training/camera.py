@@ -1,13 +1,12 @@
 """A camera: light in, the picture that it saves out, with its noise, its sharpening, its size and its JPEG file."""
 
-import io
 import math
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 
 from training.mnist import Pixels
+from training.noise import pass_through_jpeg
 from training.paper import chance
 
 # Noise is given at this brightness, and goes with the square root of it.
@@ -28,7 +27,7 @@ def photograph(light: Pixels, random: np.random.Generator) -> Pixels:
     if chance(SHARPENED, random):
         seen += random.uniform(0.2, 1.2) * (seen - ndimage.gaussian_filter(seen, random.uniform(0.7, 1.5)))
     seen = np.clip(seen, 0, 1, out=seen)
-    return _saved(seen, int(random.integers(*QUALITIES))) if chance(SAVED_AS_JPEG, random) else seen
+    return pass_through_jpeg(seen, int(random.integers(*QUALITIES))) if chance(SAVED_AS_JPEG, random) else seen
 
 
 def _noise(light: Pixels, random: np.random.Generator) -> Pixels:
@@ -44,10 +43,3 @@ def low_passed(shape: tuple[int, ...], sigma: float, random: np.random.Generator
         noise = ndimage.gaussian_filter(noise, sigma, mode="wrap")
     noise /= noise.std()
     return noise
-
-
-def _saved(picture: Pixels, quality: int) -> Pixels:
-    file = io.BytesIO()
-    Image.fromarray(np.rint(picture * 255).astype(np.uint8)).save(file, "JPEG", quality=quality)
-    with Image.open(file) as image:
-        return np.asarray(image, np.float32) / np.float32(255)

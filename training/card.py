@@ -54,7 +54,7 @@ def write(recipe: Recipe, path: Path, clean: Pixels) -> None:
     pictures.mkdir(exist_ok=True)
     shown = clean[:DIGITS_PER_ROW]
     rows = (
-        {"clean": shown, "noisy": score.noisy(shown, recipe.scored_noise)}
+        {"clean": shown, "noisy": score.add_noise(shown, recipe.scored_noise)}
         if recipe.scored_noise
         else {"original": shown}
     )
@@ -81,7 +81,7 @@ def compare(out: Path, clean: Pixels, factor: float) -> None:
     if not factor or not recipes[1:]:
         return
     shown = clean[:DIGITS_PER_ROW]
-    noisy = score.noisy(shown, factor)
+    noisy = score.add_noise(shown, factor)
     rows = {"clean": shown, "noisy": noisy}
     for recipe in recipes:
         rows[recipe.name] = _run(out / f"{recipe.name}.onnx", noisy)[0]
@@ -190,7 +190,7 @@ def _adam(recipe: Recipe) -> str:
     return text + (f"; weights averaged over parts of epochs by {recipe.averaging}" if recipe.averaging else "")
 
 
-def _started(recipe: Recipe, metadata: dict[str, str]) -> list[str]:
+def _describe_start(recipe: Recipe, metadata: dict[str, str]) -> list[str]:
     """A line on what the last stretch went on from, where the others were not run again."""
     if "started_from" not in metadata:
         return []
@@ -244,7 +244,7 @@ def _text(recipe: Recipe, metadata: dict[str, str], pictures: list[str], count: 
         f"- Trained on: {metadata['training_data']}, noise: {metadata['noise']}",
         f"- Network: {recipe.architecture.__name__}, hidden {recipe.hidden}",
         f"- Parameters: {int(metadata['parameters']):,}",
-        *_started(recipe, metadata),
+        *_describe_start(recipe, metadata),
         f"- Epochs: {recipe.epochs}, in batches of {recipe.batch}, {_adam(recipe)}, seed {recipe.seed}",
         "",
         "## Scores",

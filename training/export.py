@@ -92,7 +92,7 @@ def export(
             "probe_input": base64.b64encode(digits[probe].astype("<f4").tobytes()).decode(),
             "probe_restored": base64.b64encode(expected["restored"][probe].astype("<f4").tobytes()).decode(),
         }
-        | _started_from(start),
+        | _describe_start(start),
     )
     prove(model, digits, expected)
     if network.input.shape[1] is None:  # Another size must do as well.
@@ -113,7 +113,7 @@ def _data(recipe: Recipe, digits: int) -> str:
     return text
 
 
-def _started_from(start: Start | None) -> dict[str, str]:
+def _describe_start(start: Start | None) -> dict[str, str]:
     """Sha256 and date of the file that took the place of the first stretches, and how many stretches were run."""
     if not start:
         return {}

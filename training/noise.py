@@ -103,14 +103,17 @@ def _blurring(length: int, sigma: NDArray[np.float32]) -> Pixels:
 def jpeg(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixels:  # noqa: ARG001  # All kinds have this signature.
     """Blocks and ringing of a JPEG file of quality `100 - level`."""
     qualities = 100 - np.broadcast_to(np.asarray(level).reshape(-1), len(pixels))
-    return np.stack([_through_jpeg(picture, round(q)) for picture, q in zip(pixels, qualities, strict=True)])
+    return np.stack(
+        [pass_through_jpeg(picture[..., 0], round(q)) for picture, q in zip(pixels, qualities, strict=True)]
+    )[..., np.newaxis]
 
 
-def _through_jpeg(picture: Pixels, quality: int) -> Pixels:
+def pass_through_jpeg(picture: Pixels, quality: int) -> Pixels:
+    """A picture `[height, width]`, 0 … 1, as it comes back from a JPEG file of that quality, 1 … 95."""
     file = io.BytesIO()
-    Image.fromarray(np.rint(picture[..., 0] * 255).astype(np.uint8)).save(file, "JPEG", quality=quality)
+    Image.fromarray(np.rint(picture * 255).astype(np.uint8)).save(file, "JPEG", quality=quality)
     with Image.open(file) as image:
-        return (np.asarray(image, np.float32) / np.float32(255))[..., np.newaxis]
+        return np.asarray(image, np.float32) / np.float32(255)
 
 
 def horizontal_stripes(pixels: Pixels, level: Levels, random: np.random.Generator) -> Pixels:

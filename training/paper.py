@@ -48,13 +48,13 @@ def sheet(shape: Shape, larger: float, bleeding: Callable[[], Pixels], random: n
         (GRAIN, lambda: 1 + random.uniform(0.004, 0.06) * _grain(shape, random)),
         (FIBRE, lambda: 1 - random.uniform(0.02, 0.12) * _fibres(shape, random)),
         (FOLDS, lambda: _folds(shape, random)),
-        (CRUMPLED, lambda: _crumpled(shape, random)),
+        (CRUMPLED, lambda: _crumple(shape, random)),
         (STAINS, lambda: _stains(shape, random)),
         (RULES, lambda: _rules(shape, larger, random)),
         (SCREEN, lambda: _screen(shape, larger, random)),
         (
             BLEED,
-            lambda: 1 - random.uniform(0.1, 0.3) * _blurred(bleeding()[:, ::-1], random.uniform(0.8, 2.5) * larger),
+            lambda: 1 - random.uniform(0.1, 0.3) * _blur(bleeding()[:, ::-1], random.uniform(0.8, 2.5) * larger),
         ),
     )
     for share, mark in marks:
@@ -107,7 +107,7 @@ def _edge(along: Pixels, place: float, soft: float) -> Pixels:
     return behind
 
 
-def _blurred(picture: Pixels, sigma: float) -> Pixels:
+def _blur(picture: Pixels, sigma: float) -> Pixels:
     blurred: Pixels = ndimage.gaussian_filter(picture, sigma, mode="nearest", truncate=2.5)
     return blurred
 
@@ -116,7 +116,7 @@ def _grain(shape: Shape, random: np.random.Generator) -> Pixels:
     """Fine and coarse grain, of newsprint at its strongest."""
     fine = random.standard_normal(shape, dtype=np.float32)
     if chance(0.7, random):
-        fine = _blurred(fine, random.uniform(0.4, 1.3))
+        fine = _blur(fine, random.uniform(0.4, 1.3))
         fine /= fine.std()
     return fine + random.uniform(0, 0.6) * clouds(shape, random.uniform(3, 20), random)
 
@@ -130,7 +130,7 @@ def _fibres(shape: Shape, random: np.random.Generator) -> Pixels:
         angle, length = random.uniform(0, 2 * math.pi), random.uniform(3, 14)
         shade = int(random.integers(80, 256))
         draw.line((x, y, x + length * math.cos(angle), y + length * math.sin(angle)), shade)
-    return _blurred(np.asarray(canvas, np.float32) / np.float32(255), 0.6)
+    return _blur(np.asarray(canvas, np.float32) / np.float32(255), 0.6)
 
 
 def _folds(shape: Shape, random: np.random.Generator) -> Pixels:
@@ -143,7 +143,7 @@ def _folds(shape: Shape, random: np.random.Generator) -> Pixels:
     return paper
 
 
-def _crumpled(shape: Shape, random: np.random.Generator) -> Pixels:
+def _crumple(shape: Shape, random: np.random.Generator) -> Pixels:
     """A sheet that was crumpled: creases, which are valleys of smooth noise, and facets in their own light."""
     size = random.uniform(12, 60)
     valleys = np.exp(-np.abs(clouds(shape, size, random)) * np.float32(random.uniform(4, 14)))

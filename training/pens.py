@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from training.mnist import Pixels
+from training.paper import chance
 
 Points = NDArray[np.float64]
 
@@ -47,7 +48,7 @@ def write(shape: tuple[int, int], larger: float, random: np.random.Generator) ->
     low, high = WIDTH_PX
     width = float(np.clip(cap * _evenly_by_ratio(WIDTH_PER_CAP, random), low, high * max(1.0, larger)))
     hand = _hand(HANDS[random.integers(len(HANDS))])
-    pressure = random.uniform(0.1, 0.5) if _chance(SHARE_WITH_PRESSURE, random) else 0.0
+    pressure = random.uniform(0.1, 0.5) if chance(SHARE_WITH_PRESSURE, random) else 0.0
     slant = random.uniform(-0.25, 0.35)
     waves = _waves(cap, random)
     canvas = Image.new("L", (shape[1] * STROKES_ENLARGED, shape[0] * STROKES_ENLARGED))
@@ -59,15 +60,15 @@ def write(shape: tuple[int, int], larger: float, random: np.random.Generator) ->
         drift = random.uniform(-0.05, 0.05)
         while x < shape[1]:
             strokes, advance = _glyph(hand, random)
-            if _chance(crowd, random):
+            if chance(crowd, random):
                 size = cap * random.uniform(0.85, 1.15)
                 for stroke in strokes:
                     place = stroke @ np.array([[1, 0], [-slant, 1]]) * size + (x, baseline + drift * x)
-                    bent = _bend(_rounded(place), waves)
+                    bent = _bend(_round_corners(place), waves)
                     _draw(draw, bent * STROKES_ENLARGED, width * STROKES_ENLARGED, pressure, random)
             x += cap * (advance + random.uniform(-0.05, 0.25))
         baseline += cap * random.uniform(1.3, 2.2)
-    return _finished(canvas, STROKES_ENLARGED, random)
+    return _finish(canvas, STROKES_ENLARGED, random)
 
 
 def type_set(shape: tuple[int, int], larger: float, random: np.random.Generator) -> Pixels:
@@ -85,15 +86,11 @@ def type_set(shape: tuple[int, int], larger: float, random: np.random.Generator)
             draw.text((x * TYPE_ENLARGED, y * TYPE_ENLARGED), word, fill=255, font=font)
             x += font.getlength(word) / TYPE_ENLARGED + size * random.uniform(0.2, 0.9)
         y += apart
-    return _finished(canvas, TYPE_ENLARGED, random)
+    return _finish(canvas, TYPE_ENLARGED, random)
 
 
 def _evenly_by_ratio(bounds: tuple[float, float], random: np.random.Generator) -> float:
     return math.exp(random.uniform(math.log(bounds[0]), math.log(bounds[1])))
-
-
-def _chance(share: float, random: np.random.Generator) -> bool:
-    return bool(random.random() < share)
 
 
 @functools.cache
@@ -112,12 +109,12 @@ def _hand(name: str) -> dict[str, list[Points]]:
 
 def _glyph(hand: dict[str, list[Points]], random: np.random.Generator) -> tuple[list[Points], float]:
     """The strokes of a digit, a letter or a scribble, and how far the next one stands from it."""
-    if _chance(SHARE_OF_SCRIBBLES, random):
+    if chance(SHARE_OF_SCRIBBLES, random):
         turns = np.cumsum(random.normal(random.normal(0, 0.4), 0.5, 12))
         steps = random.uniform(0.08, 0.3) * np.stack([np.cos(turns), np.sin(turns)], axis=1)
         scribble = np.cumsum(steps, axis=0)
         return [scribble - scribble.min(axis=0) - (0, random.uniform(0.3, 1))], float(np.ptp(scribble[:, 0]))
-    characters = string.digits if _chance(SHARE_OF_DIGITS, random) else list(hand)
+    characters = string.digits if chance(SHARE_OF_DIGITS, random) else list(hand)
     strokes = hand[characters[random.integers(len(characters))]]
     return strokes, max(0.3, *(float(stroke[:, 0].max()) for stroke in strokes))
 
@@ -136,7 +133,7 @@ def _waves(cap: float, random: np.random.Generator) -> Points:
     return np.concatenate([amplitudes, frequencies, random.uniform(0, 2 * math.pi, (3, 1))], axis=1)
 
 
-def _rounded(points: Points) -> Points:
+def _round_corners(points: Points) -> Points:
     """A line with its corners cut once (Chaikin, 1974): Hershey's curves have corners that no hand draws."""
     if len(points) < len(("start", "corner", "end")):
         return points
@@ -169,14 +166,14 @@ def _font(face: str, size: int) -> ImageFont.FreeTypeFont:
 def _word(random: np.random.Generator) -> str:
     """A number, or letters with a capital now and then; what they spell does not matter."""
     length = int(random.integers(1, 9))
-    if _chance(SHARE_OF_DIGITS, random):
+    if chance(SHARE_OF_DIGITS, random):
         return "".join(random.choice(list(string.digits + ".,-/"), length))
     letters = "".join(random.choice(list(string.ascii_lowercase), length))
-    return letters.capitalize() if _chance(0.3, random) else letters
+    return letters.capitalize() if chance(0.3, random) else letters
 
 
-def _finished(canvas: Image.Image, enlarged: int, random: np.random.Generator) -> Pixels:
+def _finish(canvas: Image.Image, enlarged: int, random: np.random.Generator) -> Pixels:
     """The canvas at its own size, turned a little now and then."""
-    if _chance(SHARE_TURNED, random):
+    if chance(SHARE_TURNED, random):
         canvas = canvas.rotate(random.uniform(-MOST_DEGREES, MOST_DEGREES), Image.Resampling.BILINEAR)
     return np.asarray(canvas.reduce(enlarged), np.float32) / np.float32(255)

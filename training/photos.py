@@ -77,7 +77,7 @@ def sheet_shots(digits: Pixels, random: np.random.Generator) -> Iterator[tuple[P
     side = math.ceil(SHEET_PX / enlarged)
     shape, larger = (side, side), 1 / enlarged
     if chance(SHARE_CLEAN, random):
-        ink = _resized(_inked(digits, shape, larger, random))
+        ink = _resize(_draw_ink(digits, shape, larger, random))
         yield ink, ink
         return
     sheet = _sheet(digits, shape, larger, random)
@@ -87,15 +87,15 @@ def sheet_shots(digits: Pixels, random: np.random.Generator) -> Iterator[tuple[P
 
 def _sheet(digits: Pixels, shape: tuple[int, int], larger: float, random: np.random.Generator) -> Sheet:
     """A sheet that is written on, with one ink or two that do not cross."""
-    inks = [_inked(digits, shape, larger, random)]
+    inks = [_draw_ink(digits, shape, larger, random)]
     if chance(SHARE_TWO_INKS, random):
-        inks.append(_inked(digits, shape, larger, random))
+        inks.append(_draw_ink(digits, shape, larger, random))
         cut = round(random.uniform(0.2, 0.8) * shape[0])
         inks[0][cut:] = 0
         inks[1][:cut] = 0
     if chance(SHARE_WHITE, random):
         return Sheet(inks, np.ones(shape, np.float32), np.ones(shape, np.float32), np.zeros(shape, np.float32))
-    back = functools.partial(_inked, digits, shape, larger, random)
+    back = functools.partial(_draw_ink, digits, shape, larger, random)
     return Sheet(inks, paper.sheet(shape, larger, back, random), *paper.table(shape, random))
 
 
@@ -104,24 +104,24 @@ def _shot(sheet: Sheet, random: np.random.Generator) -> tuple[Pixels, Pixels]:
     light = sheet.paper.copy()
     strengths = 1 - (1 - INK_STRENGTHS[0]) * random.random(len(sheet.inks)) ** 1.3
     for ink, strength in zip(sheet.inks, strengths, strict=True):
-        light *= 1 - strength * _worn(_defocused(ink, random), random)
+        light *= 1 - strength * _wear(_defocus(ink, random), random)
     light = (light * sheet.on + sheet.beside * (1 - sheet.on)) * paper.light(light.shape, random)
-    picture = _resized(camera.photograph(light, random))
+    picture = _resize(camera.photograph(light, random))
     seen = np.clip(1 - picture / _paper(picture, random), 0, 1)
     if chance(SHARE_STRENGTHENED, random):
         stronger = random.uniform(0.8, 1.3) / strengths[0]
         seen = np.clip(seen * min(MOST_STRENGTHENED, max(1.0, stronger)), 0, 1)
-    ink = _resized(np.maximum.reduce(sheet.inks) * sheet.on)
+    ink = _resize(np.maximum.reduce(sheet.inks) * sheet.on)
     return seen.astype(np.float32), ink
 
 
-def _inked(digits: Pixels, shape: tuple[int, int], larger: float, random: np.random.Generator) -> Pixels:
+def _draw_ink(digits: Pixels, shape: tuple[int, int], larger: float, random: np.random.Generator) -> Pixels:
     """Ink on a page: MNIST's digits, printed type, or a pen's strokes; now and then in two levels, as a fax has it."""
-    ink = _drawn(digits, shape, larger, random)
+    ink = _draw_writing(digits, shape, larger, random)
     return (ink > 1 / 2).astype(np.float32) if chance(SHARE_BILEVEL, random) else ink
 
 
-def _drawn(digits: Pixels, shape: tuple[int, int], larger: float, random: np.random.Generator) -> Pixels:
+def _draw_writing(digits: Pixels, shape: tuple[int, int], larger: float, random: np.random.Generator) -> Pixels:
     kind = random.random()
     if kind < SHARE_OF_DIGITS:
         low, high = DIGIT_SCALES
@@ -132,7 +132,7 @@ def _drawn(digits: Pixels, shape: tuple[int, int], larger: float, random: np.ran
     return pens.write(shape, larger, random)
 
 
-def _defocused(ink: Pixels, random: np.random.Generator) -> Pixels:
+def _defocus(ink: Pixels, random: np.random.Generator) -> Pixels:
     """The ink as a lens sees it, half a pixel out of focus most of the time."""
     if chance(0.2, random):
         return ink
@@ -140,7 +140,7 @@ def _defocused(ink: Pixels, random: np.random.Generator) -> Pixels:
     return blurred
 
 
-def _worn(ink: Pixels, random: np.random.Generator) -> Pixels:
+def _wear(ink: Pixels, random: np.random.Generator) -> Pixels:
     """Ink that covers unevenly: a dry brush, a pencil, a felt tip that runs out; most of the time it covers well."""
     if chance(0.7, random):
         return ink
@@ -149,7 +149,7 @@ def _worn(ink: Pixels, random: np.random.Generator) -> Pixels:
     return worn
 
 
-def _resized(picture: Pixels) -> Pixels:
+def _resize(picture: Pixels) -> Pixels:
     if picture.shape == (SHEET_PX, SHEET_PX):
         return picture
     resized = Image.fromarray(picture).resize((SHEET_PX, SHEET_PX), Image.Resampling.BICUBIC)

@@ -15,7 +15,7 @@ DIGITS_PER_CALL = 500
 SMALLEST_P = 1e-7
 
 
-def noisy(clean: Pixels, factor: float) -> Pixels:
+def add_noise(clean: Pixels, factor: float) -> Pixels:
     """The digits that every score is taken on: Gaussian noise of `factor`, always the same."""
     return noise.gaussian(clean, factor, np.random.default_rng(NOISE_SEED))
 

@@ -22,7 +22,7 @@ def test_loss_is_the_mean_cross_entropy_in_nats() -> None:
 
 def test_the_noisy_digits_are_scored_where_there_is_noise(digits: Pixels) -> None:
     clean = digits[:50, ..., np.newaxis]
-    noisy = score.noisy(clean, 0.5)
+    noisy = score.add_noise(clean, 0.5)
     scores = score.score(clean, noisy, clean * np.float32(0.9))
     assert scores["ssim"] > 0.9 > scores["noisy_ssim"]
     assert scores["psnr"] > scores["noisy_psnr"] == pytest.approx(9.4, abs=0.2)
