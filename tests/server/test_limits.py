@@ -4,17 +4,32 @@ import contextlib
 import signal
 import socket
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
 
-from tests.conftest import NOISY_7
+from tests.conftest import NOISY_7, Server
 from tests.server.conftest import LIVEZ, PATIENCE_S, SLOW, Start, large_page, raw
 
 SEVEN = NOISY_7.read_bytes()
 
 CHUNKED = b"POST /denoise HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A service with small limits, for all tests here that bear others."""
+    server = Server(
+        DENOISE_WORKERS="1",
+        DENOISE_DRAIN_SECONDS="0",
+        DENOISE_MAX_HEADER_BYTES="10000",
+        DENOISE_IDLE_SECONDS="0.5",
+        DENOISE_UPLOAD_SECONDS="0.5",
+    )
+    yield server.url()
+    server.ended(signal.SIGTERM)
 
 
 def test_a_picture_that_is_not_done_by_its_deadline_is_given_up(start: Start) -> None:
@@ -37,8 +52,7 @@ def test_no_more_requests_of_one_connection_wait_than_a_hundred(start: Start) ->
     assert httpx2.get(f"{url}/livez").status_code == 200
 
 
-def test_a_body_that_trickles_is_cut_off(start: Start) -> None:
-    _, url = start(DENOISE_UPLOAD_SECONDS="0.5")
+def test_a_body_that_trickles_is_cut_off(url: str) -> None:
     said = raw(url, b"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + SEVEN[:10])
     assert said.startswith(b"HTTP/1.1 408 ")
     assert b"The body did not come within 0.5 s." in said
@@ -46,27 +60,23 @@ def test_a_body_that_trickles_is_cut_off(start: Start) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /denoise HTTP/1.1\r\nHost: ", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"])
-def test_silent_connections_are_closed(start: Start, sent: bytes) -> None:
-    _, url = start(DENOISE_IDLE_SECONDS="0.5")
+def test_silent_connections_are_closed(url: str, sent: bytes) -> None:
     said = raw(url, sent)
     assert said.startswith(b"HTTP/1.1 200") == sent.endswith(b"\r\n\r\n")
 
 
-def test_headers_without_end_are_refused(start: Start) -> None:
-    _, url = start(DENOISE_MAX_HEADER_BYTES="10000")
+def test_headers_without_end_are_refused(url: str) -> None:
     said = raw(url, b"GET /livez HTTP/1.1\r\nX: " + b"x" * 1_000_000)
     assert said.startswith(b"HTTP/1.1 431 ")
     assert b"more than 10,000 bytes" in said
 
 
-def test_what_comes_after_a_body_in_chunks_is_bounded_and_means_nothing(start: Start) -> None:
-    _, url = start(DENOISE_MAX_HEADER_BYTES="10000", DENOISE_IDLE_SECONDS="0.5")
+def test_what_comes_after_a_body_in_chunks_is_bounded_and_means_nothing(url: str) -> None:
     assert raw(url, CHUNKED + b"X: " + b"x" * 1_000_000).startswith(b"HTTP/1.1 431 ")
     assert b"x-request-id: late" not in raw(url, CHUNKED + b"X-Request-ID: late\r\n\r\n")
 
 
-def test_the_end_of_a_body_and_the_start_of_a_head_may_come_together(start: Start) -> None:
-    _, url = start(DENOISE_MAX_HEADER_BYTES="10000", DENOISE_IDLE_SECONDS="0.5")
+def test_the_end_of_a_body_and_the_start_of_a_head_may_come_together(url: str) -> None:
     body = b"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000)
     said = raw(url, body + LIVEZ[:20], LIVEZ[20:])
     assert said.startswith(b"HTTP/1.1 415 ")
@@ -83,8 +93,7 @@ def test_the_end_of_a_body_and_the_start_of_a_head_may_come_together(start: Star
     ],
     ids=["body after the answer", "no body after the answer", "empty line after the answer"],
 )
-def test_a_connection_that_is_silent_after_its_answer_is_closed(start: Start, parts: tuple[bytes, ...]) -> None:
-    _, url = start(DENOISE_IDLE_SECONDS="0.5", DENOISE_UPLOAD_SECONDS="0.5")
+def test_a_connection_that_is_silent_after_its_answer_is_closed(url: str, parts: tuple[bytes, ...]) -> None:
     assert raw(url, *parts).count(b"HTTP/1.1 ") == 1
 
 
@@ -96,8 +105,7 @@ def test_an_upload_behind_a_request_that_takes_long_takes_nothing_from_it(start:
     assert said.startswith(b"HTTP/1.1 200 ")
 
 
-def test_what_is_no_http_is_a_problem_as_well(start: Start) -> None:
-    _, url = start()
+def test_what_is_no_http_is_a_problem_as_well(url: str) -> None:
     for request in (b"nonsense\r\n\r\n", b"POST http:/// HTTP/1.1\r\nHost: here\r\n\r\n"):
         said = raw(url, request)
         assert said.startswith(b"HTTP/1.1 400 ")
