@@ -64,8 +64,33 @@ def test_a_dark_display_in_a_light_front_is_no_surrounding(digits: Pixels) -> No
 
 
 def test_the_gain_makes_up_for_faint_ink_up_to_its_limit(digits: Pixels) -> None:
-    for strength, gain in ((0.95, 1), (0.5, 2), (0.2, page.LARGEST_GAIN)):
+    for strength, gain in ((0.95, 1), (0.5, 2), (0.07, page.LARGEST_GAIN)):
         assert page.look(0.9 * (1 - strength * sheet(digits, 3))).gain == pytest.approx(gain, rel=0.15)
+
+
+@pytest.mark.parametrize(("strength", "factor"), [(0.13, 0.015), (0.17, 0.03), (0.22, 0.03), (0.33, 0.03)])
+def test_faint_pencil_on_quiet_paper_becomes_as_dark_as_ink(digits: Pixels, strength: float, factor: float) -> None:
+    picture = noisy(0.9 * (1 - strength * sheet(digits, 3)), factor)
+    assert page.look(picture).gain == pytest.approx(1 / strength, rel=0.2)
+
+
+def test_a_faint_grid_on_blank_paper_is_not_made_dark() -> None:
+    picture = np.full((400, 400), 0.8, np.float32)
+    picture[::30] *= 0.93
+    picture[:, ::30] *= 0.93
+    assert page.look(noisy(picture, 0.01)).gain <= page.LARGEST_GAIN
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.125, 0.25])
+@pytest.mark.parametrize("tone", [0.04, 0.2, 0.45])
+def test_a_frame_around_a_sheet_is_neither_stroke_nor_paper(digits: Pixels, share: float, tone: float) -> None:
+    ink = sheet(digits, 2)
+    wide = round(share * min(ink.shape) / (1 - 2 * share))
+    picture = noisy(np.pad(0.9 * (1 - 0.9 * ink), wide, constant_values=tone), 0.05)
+    found = page.look(picture)
+    assert found.strokes.broad < 12
+    inside = page.divide(picture, found)[wide:-wide, wide:-wide]
+    assert psnr(inside, ink) > 22
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (3, 70), (1, 4_000_000)])

@@ -43,9 +43,13 @@ PAPER_SHARE = 0.3
 FIRST_STRENGTH = 0.5
 # Nothing is divided by less.
 DARKEST_PAPER = 0.02
-# Ink that takes less than this share of the light is made stronger, by up to the factor.
+# Ink that takes less than this share of the light is made stronger, by up to the factor. Ink that stands out from quiet
+# paper may be made stronger still, until the paper's noise is this loud; but what is as weak as the first of these
+# strengths is a printed grid or bleed-through, and from the second on it is pencil.
 STRONG_INK = 0.9
-LARGEST_GAIN = 3.0
+LARGEST_GAIN, LARGEST_GAIN_ON_QUIET_PAPER = 3.0, 12.0
+LOUDEST_NOISE = 0.25
+PATTERN_STRENGTH, PENCIL_STRENGTH = 0.09, 0.125
 # So many pixels may be stronger than the ink, as specks are.
 STRONGEST_PIXELS = 20
 PAPER_SHOWN = 0.05
@@ -57,7 +61,7 @@ class Look(NamedTuple):
     Attributes:
         paper: a thumbnail of the page without its ink, 0 … 1.
         outside: where the thumbnail shows what the sheet lies on; None where that is nowhere.
-        gain: what the ink is multiplied by, 1 … LARGEST_GAIN.
+        gain: what the ink is multiplied by, 1 … LARGEST_GAIN_ON_QUIET_PAPER.
         strokes: as they are in the page's own pixels.
     """
 
@@ -79,19 +83,19 @@ def look(light: Pixels) -> Look:
     # Ink hides white paper, which is looked for around it; a grey sheet that lies on it is grey without its ink too.
     saturated = (_close(often, 2 * window) > 0) & (_close(thumbnail, window) > LIGHT_PAPER)
     paper = _paper(thumbnail, saturated, window, FIRST_STRENGTH)
-    found = strokes.measure(1 - measured / neighbourhood.spread(paper, shrink, measured.shape))
+    outside = _outside(thumbnail, paper)
+    found = _measure(measured, paper, shrink, outside)
     narrow = max(LEAST_WINDOW_PX, round(SECOND_WINDOW_STROKES * found.broad / shrink) + SECOND_WINDOW_PX)
     if found.broad and narrow < window:
         paper = _paper(thumbnail, saturated, narrow, found.strength)
-        again = strokes.measure(1 - measured / neighbourhood.spread(paper, shrink, measured.shape))
+        outside = _join(outside, _outside(thumbnail, paper))
+        again = _measure(measured, paper, shrink, outside)
         found = again if again.broad else found
     strength = found.strength
     if strength and float(paper.min()) == 1:  # Blurred or noisy ink on white is drawn as strong as its strongest.
         strength = max(strength, 1 - float(np.partition(measured, STRONGEST_PIXELS, axis=None)[STRONGEST_PIXELS]))
-    gain = 1 / max(strength, 1 / LARGEST_GAIN) if 0 < strength < STRONG_INK else 1.0
-    return Look(
-        paper, _outside(thumbnail, paper), gain, found._replace(width=found.width * block, broad=found.broad * block)
-    )
+    gain = _gain(strength, found.noise)
+    return Look(paper, outside, gain, found._replace(width=found.width * block, broad=found.broad * block))
 
 
 def divide(light: Pixels, seen: Look) -> Pixels:
@@ -103,6 +107,30 @@ def divide(light: Pixels, seen: Look) -> Pixels:
     if seen.outside is not None:
         ink[_spread(seen.outside.astype(np.float32), light.shape) > MOSTLY] = 0
     return np.clip(ink, 0, 1, out=ink)
+
+
+def _measure(measured: Plane, paper: Plane, shrink: int, outside: NDArray[np.bool_] | None) -> Strokes:
+    """The strokes on a sheet, of which `paper` and `outside` are thumbnails shrunk by `shrink`."""
+    ink = 1 - measured / neighbourhood.spread(paper, shrink, measured.shape)
+    if outside is None or outside.all():
+        return strokes.measure(ink)
+    ink[neighbourhood.spread(outside.astype(np.float32), shrink, measured.shape) > 0] = 0
+    # What a sheet lies on may be most of the picture, and says nothing of noise and strokes.
+    rows, columns = (np.flatnonzero(~outside.all(axis)) * shrink for axis in (1, 0))
+    return strokes.measure(ink[rows[0] : rows[-1] + shrink, columns[0] : columns[-1] + shrink])
+
+
+def _join(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    return one if other is None else other if one is None else one | other
+
+
+def _gain(strength: float, noise: float) -> float:
+    """What ink of such a strength is multiplied by, where paper has so much noise."""
+    if not 0 < strength < STRONG_INK:
+        return 1.0
+    quiet = LOUDEST_NOISE / max(noise, LOUDEST_NOISE / LARGEST_GAIN_ON_QUIET_PAPER)
+    reached = float(np.interp(strength, (PATTERN_STRENGTH, PENCIL_STRENGTH), (LARGEST_GAIN, quiet)))
+    return min(1 / strength, max(LARGEST_GAIN, reached))
 
 
 def _block(pixels: int, most: int) -> int:
