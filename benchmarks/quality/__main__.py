@@ -85,7 +85,7 @@ def _by_service(model: Denoiser, noisy: Pixels) -> Pixels:
     """What the service makes of a page `[height, width]` that it gets as dark ink on light paper, turned back."""
     seen, frame = framing.fit(1 - noisy, None, None)
     answer, _ = tiling.run(model, seen)
-    return 1 - framing.restore(answer, frame)
+    return 1 - framing.restore(framing.keep_print(seen, answer, frame), frame)
 
 
 def _by_classical(ways: list[Spoilt], methods: list[str]) -> Iterator[Figure]:

@@ -133,6 +133,7 @@ def finish(prepared: Prepared, answer: Pixels, code: Pixels | None, parameters: 
 
     `answer`, light ink on black, has the shape of `prepared.seen`; `code` is the model's hidden code, of any shape.
     """
+    answer = framing.keep_print(prepared.seen, answer, prepared.frame)
     restored = _mix(prepared.noisy, framing.restore(answer, prepared.frame), parameters.strength)
     shown: Pixels | Colours = restored
     dpi = prepared.picture.dpi if parameters.size == "input" else None

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from denoise.pictures import framing
 from tests.conftest import Pixels
@@ -170,3 +170,30 @@ def test_blank_pictures_of_any_shape_come_back_blank(shape: tuple[int, int], val
     assert framed.shape == SIZE
     assert np.isfinite(framed).all()
     assert framing.restore(framed, frame).shape == shape
+
+
+def printed(size: int) -> Pixels:
+    """Five lines of small print, light on black."""
+    image = Image.new("L", (420, 7 * size))
+    for line in range(5):
+        text = "Quick words 0123456789 in a line of print"
+        place = (10, round((1 + 1.2 * line) * size))
+        ImageDraw.Draw(image).text(place, text, fill=255, font=ImageFont.load_default(size))
+    return np.asarray(image, np.float32) / 255
+
+
+def test_fine_print_is_as_grey_in_the_answer_as_it_was_seen() -> None:
+    ink = printed(16)
+    seen, frame = framing.fit(noisy(dark_on_uneven_paper(ink), 0.01), None, None)
+    assert frame.kept > 0
+    harder = np.clip(2 * seen - 0.5, 0, 1)
+    kept = framing.keep_print(seen, harder, frame)
+    assert psnr(kept, seen) > psnr(harder, seen) + 5
+    assert (kept[framing.neighbourhood.maximum(harder, 3) == 0] == 0).all()
+
+
+@pytest.mark.parametrize(("size", "factor"), [(16, 0.1), (64, 0.01)], ids=["noisy", "large"])
+def test_noisy_and_large_print_is_what_the_model_makes_of_it(size: int, factor: float) -> None:
+    seen, frame = framing.fit(noisy(dark_on_uneven_paper(printed(size)), factor), None, None)
+    assert frame.kept == 0
+    assert np.array_equal(framing.keep_print(seen, seen / 2, frame), seen / 2)

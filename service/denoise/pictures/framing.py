@@ -11,8 +11,9 @@ noise and of 9 megapixels on; nothing is enlarged, which was tried and made all 
 - Of anything larger `clip(gain · (1 - light / paper), 0, 1)`, where `light` is the picture as dark ink on light paper.
 - `paper` is the local paper that `page` finds, without ink, with noise and texture averaged: so noise on paper is
   clipped at 0 in half of its pixels, as on MNIST's black. It is 1, and nothing is divided, where paper is saturated.
-- `gain` is 1 over the ink's strength (1.33 where ink takes 0.75 of the light; 2.5 for 0.4), at most 3; it is 1 from a
-  strength of 0.9 on, and where no strokes are found. Noise grows by the same factor.
+- `gain` is 1 over the ink's strength (1.33 where ink takes 0.75 of the light; 2.5 for 0.4), at most 3, or 12 where
+  noise stays under 0.25; it is 1 from a strength of 0.9 on, and where no strokes are found. Noise grows by the same
+  factor.
 """
 
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from denoise.errors import BadParameter
-from denoise.pictures import MULTIPLE, SMALL_PICTURE, Pixels, Plane, ink, page, paper, polarity
+from denoise.pictures import MULTIPLE, SMALL_PICTURE, Pixels, Plane, ink, neighbourhood, page, paper, polarity
 from denoise.pictures.ink import Mask
 from denoise.pictures.paper import LEAST_CONTRAST, Look
 from denoise.pictures.resampling import Span, inside, resample
@@ -46,6 +47,9 @@ LITTLE_NOISE, MUCH_NOISE = 0.08, 0.2
 LARGE_MEGAPIXELS = (3, 9)
 # A picture loses by being resampled, so less than this factor is left alone.
 WORTHWHILE_SHRINKING = 1.1
+# So much of fine print is the picture's, where the answer has so much ink within so many pixels.
+KEPT_OF_FINE_PRINT = 0.6
+INKED_PX, LEAST_INKED = 3, 0.1
 
 
 class Frame(NamedTuple):
@@ -57,6 +61,7 @@ class Frame(NamedTuple):
         rows, columns: what the frame takes of it; it may reach over the edges.
         margin: by which its polarity was found, as `polarity.judge` gives it; 1 where the caller told it.
         shrunk: by what factor a whole page was shrunk for the model.
+        kept: how much of what the model saw there is in the answer where it found ink, 0 … 1.
     """
 
     shape: tuple[int, int]
@@ -65,6 +70,7 @@ class Frame(NamedTuple):
     columns: Span
     margin: float = 1.0
     shrunk: float = 1.0
+    kept: float = 0.0
 
 
 def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> tuple[Pixels, Frame]:
@@ -88,9 +94,21 @@ def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> 
     inverted, margin = polarity.judge(pixels) if inverted is None else (inverted, 1.0)
     if size:
         return polarity.turn(pixels, inverted), Frame((height, width), inverted, (0.0, height), (0.0, width), margin)
-    fitted, rows, columns = _fit_page(pixels, inverted)
+    fitted, rows, columns, kept = _fit_page(pixels, inverted)
     shrunk = (rows[1] - rows[0]) / fitted.shape[0]
-    return fitted, Frame((height, width), inverted, rows, columns, margin, shrunk)
+    return fitted, Frame((height, width), inverted, rows, columns, margin, shrunk, kept)
+
+
+def keep_print(seen: Pixels, answer: Pixels, frame: Frame) -> Pixels:
+    """The answer of a model to what it saw, with fine print as grey as it was seen; all light ink on black.
+
+    Print of two pixels on quiet paper is all edges, whose greys a model guesses and the picture has. So the answer says
+    where there is ink, and the picture has its say in how much.
+    """
+    if not frame.kept:
+        return answer
+    inked = neighbourhood.maximum(answer, INKED_PX) > LEAST_INKED
+    return np.where(inked, answer + np.float32(frame.kept) * (seen - answer), answer)
 
 
 def restore(answer: Pixels, frame: Frame, native: bool = False) -> Pixels:
@@ -135,11 +153,13 @@ def _off_paper(pixels: Pixels, look: Look, size: tuple[int, int], rows: Span, co
     return off
 
 
-def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Span, Span]:
+def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Span, Span, float]:
     """A whole picture at the scale that a model of any size is at home in, its sides multiples of MULTIPLE.
 
-    Also the rows and columns of the picture that it takes: more than there are, where it was padded by reflection.
+    Also the rows and columns of the picture that it takes: more than there are, where it was padded by reflection; and
+    how much of it the answer keeps, as in `Frame`.
     """
+    kept = 0.0
     if pixels.size <= SMALL_PICTURE:
         fitted, scale = polarity.turn(pixels, inverted), (1.0, 1.0)
     else:
@@ -147,6 +167,8 @@ def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Span, Span]:
         look = page.look(light)
         height, width = _working_shape(light.shape, look.strokes)
         scale = light.shape[0] / height, light.shape[1] / width
+        if scale == (1, 1) and not page.is_white(look):
+            kept = KEPT_OF_FINE_PRINT * look.strokes.fine
         if (height, width) != light.shape:
             light = resample(light, (height, width), (0, light.shape[0]), (0, light.shape[1])).astype(
                 np.float32, copy=False
@@ -160,7 +182,7 @@ def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Span, Span]:
         )
     if height % MULTIPLE or width % MULTIPLE:
         fitted = np.pad(fitted, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)), mode="symmetric")
-    return fitted, (0.0, fitted.shape[0] * scale[0]), (0.0, fitted.shape[1] * scale[1])
+    return fitted, (0.0, fitted.shape[0] * scale[0]), (0.0, fitted.shape[1] * scale[1]), kept
 
 
 def _working_shape(shape: tuple[int, ...], found: Strokes) -> tuple[int, int]:

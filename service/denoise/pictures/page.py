@@ -92,15 +92,21 @@ def look(light: Pixels) -> Look:
         again = _measure(measured, paper, shrink, outside)
         found = again if again.broad else found
     strength = found.strength
-    if strength and float(paper.min()) == 1:  # Blurred or noisy ink on white is drawn as strong as its strongest.
+    if strength and paper.min() == 1:  # Blurred or noisy ink on white is drawn as strong as its strongest.
         strength = max(strength, 1 - float(np.partition(measured, STRONGEST_PIXELS, axis=None)[STRONGEST_PIXELS]))
     gain = _gain(strength, found.noise)
-    return Look(paper, outside, gain, found._replace(width=found.width * block, broad=found.broad * block))
+    fine = found.fine if block == 1 else 0.0
+    return Look(paper, outside, gain, found._replace(width=found.width * block, broad=found.broad * block, fine=fine))
+
+
+def is_white(seen: Look) -> bool:
+    """Whether the paper is as light as can be all over, as that of a drawing is, and of white noise on black."""
+    return bool(seen.paper.min() == 1)
 
 
 def divide(light: Pixels, seen: Look) -> Pixels:
     """The page's ink, light on black, 0 … 1: what is darker than paper, as a share of the light, times the gain."""
-    if float(seen.paper.min()) == 1 and seen.gain == 1:
+    if is_white(seen) and seen.gain == 1:
         return 1 - light
     ink: Pixels = (1 - light / _spread(seen.paper, light.shape)).astype(np.float32, copy=False)
     ink *= np.float32(seen.gain)
