@@ -51,6 +51,12 @@ def test_it_is_found_in_strong_noise_to_a_factor_of_two(digits: Pixels, scale: f
     assert MNIST_STROKE_PX * scale / 2 - 0.5 < width < MNIST_STROKE_PX * scale * 1.5 + 0.5
 
 
+def test_of_two_inks_the_stronger_one_tells_the_strength(digits: Pixels) -> None:
+    pale, dark = 0.4 * row_of_digits(digits, 2), 0.7 * row_of_digits(digits[8:], 2)
+    found = strokes.measure(np.concatenate([*[pale] * 6, dark]))
+    assert found.strength == pytest.approx(0.62, abs=0.05)
+
+
 def test_frames_and_specks_are_no_strokes(digits: Pixels) -> None:
     picture = np.pad(row_of_digits(digits, 4), 40)
     width = strokes.measure(picture).width

@@ -21,10 +21,14 @@ FRAME_SHARE = 0.4
 # Fewer pixels of strokes tell nothing of them.
 LEAST_PIXELS = 20
 STRENGTH_PERCENTILE = 80
+# Where inks differ, as a pen's and a printed grid's, the stronger one is nearly as strong as these strongest pixels,
+# which are so many times as strong as most where there is one ink. Noise, as a share of the strength, makes such pixels
+# too: up to the first of these shares they are believed, from the second on not at all.
+STRONGEST_PERCENTILE, STRONGEST_OF_ONE_INK, STRONGEST_OF_FINE_PRINT = 99, 1.13, 1.04
+NOISE_OF_BELIEVED = (0.105, 0.13)
 # Print of few pixels is nowhere quite as dark as its ink but in the middle of its stems. It is told by strokes of up to
 # the first of these widths, where noise is at most the first of these shares of the ink's strength; from the second on
 # there is none.
-FINE_STRENGTH_PERCENTILE = 95
 FINE_PX, NOISE_OF_FINE_PRINT = (2.0, 3.0), (0.07, 0.12)
 # Ink that is not so many deviations of the noise strong is measured from further off. So is ink that is not so many
 # deviations of white noise strong, which cuts broad strokes into bits; that is believed when strokes turn out to be so
@@ -86,10 +90,11 @@ def measure(ink: Plane, clear: float = CLEAR_DEVIATIONS) -> Strokes:
             return Strokes(2 * afar.width, 2 * afar.broad, afar.strength, noise)
         if 2 * afar.width > BITS_OF_STROKES * width:
             return Strokes(2 * afar.width, 2 * afar.broad, strength, noise)
-    fine = float(np.interp(width, FINE_PX, (1, 0)) * np.interp(noise / strength, NOISE_OF_FINE_PRINT, (1, 0)))
-    if fine:
-        strongest = float(np.percentile(ink[stroke], FINE_STRENGTH_PERCENTILE))
-        strength += fine * (strongest - strength)
+    share_of_noise = noise / strength
+    fine = float(np.interp(width, FINE_PX, (1, 0)) * np.interp(share_of_noise, NOISE_OF_FINE_PRINT, (1, 0)))
+    above = STRONGEST_OF_ONE_INK + fine * (STRONGEST_OF_FINE_PRINT - STRONGEST_OF_ONE_INK)
+    strongest = float(np.percentile(ink[stroke], STRONGEST_PERCENTILE)) / above
+    strength += float(np.interp(share_of_noise, NOISE_OF_BELIEVED, (1, 0))) * max(0.0, strongest - strength)
     return Strokes(width, broad, strength, noise, fine)
 
 
