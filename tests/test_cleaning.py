@@ -67,6 +67,6 @@ def test_no_page_comes_back_black_in_shadows_or_on_dark_tables(digits: Pixels, s
     for picture in lit(noisy(0.8 * (0.3 + 0.7 * page), 0.02)):
         cleaned = cleaning.clean(picture.astype(np.float32), model, Parameters(), picture.size)
         assert cleaned.inverted
-        assert not any("Ink covers" in warning for warning in cleaned.warnings)
+        assert not any("Ink covers" in warning for warning in cleaned.judge().warnings)
         assert cleaned.restored.mean() > page.mean() - 0.1
         assert psnr(cleaned.restored, page) > 10  # On a table a part of the ink is hidden.
