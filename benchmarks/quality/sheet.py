@@ -34,7 +34,7 @@ similarity (SSIM), and cross-entropy (loss, nats per pixel). The classical denoi
 total variation, non-local means and wavelets from scikit-image, BM3D from its authors) each have the one number that
 they need tuned on the very pictures, with the clean ones at hand, which nobody who has noisy pictures has. The models
 are told nothing. `basic_ae` is no denoiser: it reconstructs. `easy_dae` and `conv_dae` were trained for Gaussian noise
-of 0.5 alone.
+of 0.5 alone. Photos of written sheets have [a page of their own](photographs.md).
 """
 
 mpl.use("Agg")

@@ -1,13 +1,11 @@
 """The pictures that quality is measured on: digits and pages, spoilt in every way that training/noise.py knows."""
 
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import TEST_DIGITS
-from benchmarks.quality import sheet
+from benchmarks.quality import reader, sheet
 from benchmarks.quality.figures import CLEAN, Figure
 from denoise.pictures import Pixels
 from training import noise, pages, score
@@ -39,8 +37,7 @@ class Spoilt:
 
 def every_way(*, quick: bool) -> Iterator[Spoilt]:
     """Single digits and a page in every way, and large pages in one; with `quick` the small ones of these alone."""
-    content = gzip.decompress(TEST_DIGITS.read_bytes())
-    digits: Pixels = (np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28, 1) / 255).astype(np.float32)
+    digits: Pixels = (reader.test_digits()[0][..., np.newaxis] / 255).astype(np.float32)
     page = pages.page(digits, PAGE_PX, 1.0, np.random.default_rng(SEED))[np.newaxis]
     for pictures, clean in ((sheet.DIGITS, digits[:COUNT]), (_page_name(PAGE_PX, 1), page)):
         yield Spoilt(pictures, CLEAN, 0, clean, clean)

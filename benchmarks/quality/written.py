@@ -6,7 +6,6 @@ from it the section of docs/quality.md that has these figures.
 
 import argparse
 import csv
-import gzip
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import NamedTuple
@@ -15,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks import ROOT, TEST_DIGITS
+from benchmarks import ROOT
+from benchmarks.quality import reader
+from benchmarks.quality.reader import FIRST_KNOWN, SIDE, Reader
 from denoise import cleaning
 from denoise.inference import denoiser
 from denoise.inference.denoiser import Denoiser
@@ -24,10 +25,8 @@ from denoise.pictures.parameters import Parameters
 
 FILE = ROOT / "docs" / "digits.csv"
 SHEET = ROOT / "docs" / "quality.md"
-LABELS = TEST_DIGITS.with_name("t10k-labels-idx1-ubyte.gz")
 TITLE = "## Digits of a page"
 ROWS, COLUMNS = 5, 8
-SIDE = 28
 SCALES = (1.0, 1.5, 2.0, 3.0)
 PAGES = 3  # For each scale and each way to spoil one.
 SEED = 2017
@@ -38,8 +37,6 @@ RULE, NOISE = 0.35, 0.3
 # Where a drawn digit is darker than this share of its ink, there is its box.
 INKED = 0.1
 LEAST_IOU = 0.7
-# The digits before this one are on the pages, those from it on are known to the reader.
-FIRST_KNOWN = 2000
 
 Boxes = NDArray[np.float64]
 Spoil = Callable[[Pixels, float, np.random.Generator], Pixels]
@@ -52,11 +49,15 @@ class WrittenPage(NamedTuple):
         picture: `[height, width]`, dark ink on light paper.
         boxes: left, top, right, bottom of each digit, in reading order.
         numbers: which of MNIST's test digits they are.
+        ink: how much of each pixel is covered, 0 … 1.
+        corners: top and left of each digit's frame, which is 28 times the scale high and wide.
     """
 
     picture: Pixels
     boxes: Boxes
     numbers: NDArray[np.int64]
+    ink: Pixels
+    corners: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -128,24 +129,27 @@ WAYS: dict[str, tuple[Spoil, ...]] = {
 }
 
 
-def page(digits: NDArray[np.uint8], scale: float, random: np.random.Generator) -> WrittenPage:
-    """A clean page of 40 of MNIST's digits at `scale` times their size."""
+def page(
+    digits: NDArray[np.uint8], scale: float, random: np.random.Generator, rows: int = ROWS, columns: int = COLUMNS
+) -> WrittenPage:
+    """A clean page of rows of MNIST's digits, 40 of them as a rule, at `scale` times their size."""
     side = round(SIDE * scale)
     spacing = round(LINE_SPACING * side)
-    ink = np.zeros((ROWS * spacing + side, (COLUMNS + 2) * side), np.float32)
-    numbers = random.choice(FIRST_KNOWN, ROWS * COLUMNS, replace=False)
-    boxes = []
+    ink = np.zeros((rows * spacing + side, (columns + 2) * side), np.float32)
+    numbers = random.choice(FIRST_KNOWN, rows * columns, replace=False)
+    boxes, corners = [], []
     for place, number in enumerate(numbers):
-        row, column = divmod(place, COLUMNS)
+        row, column = divmod(place, columns)
         off = random.uniform(-DISPLACEMENT, DISPLACEMENT, 2) * side
         top, left = round(side / 2 + row * spacing + off[0]), round(side + column * side + off[1])
         large = Image.fromarray(digits[number]).resize((side, side), Image.Resampling.BICUBIC)
         digit = np.asarray(large, np.float32) / np.float32(255)
         there = ink[top : top + side, left : left + side]
         np.maximum(there, digit, out=there)
-        rows, columns = np.nonzero(digit > INKED)
-        boxes.append((left + columns.min(), top + rows.min(), left + columns.max() + 1, top + rows.max() + 1))
-    return WrittenPage(PAPER * (1 - INK * ink), np.array(boxes, float), numbers)
+        y, x = np.nonzero(digit > INKED)
+        boxes.append((left + x.min(), top + y.min(), left + x.max() + 1, top + y.max() + 1))
+        corners.append((top, left))
+    return WrittenPage(PAPER * (1 - INK * ink), np.array(boxes, float), numbers, ink, np.array(corners))
 
 
 def overlaps(found: Boxes, drawn: Boxes) -> Boxes:
@@ -158,30 +162,11 @@ def overlaps(found: Boxes, drawn: Boxes) -> Boxes:
     return shares
 
 
-class Reader:
-    """Reads a digit as the nearest of those that it knows."""
-
-    def __init__(self, digits: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
-        self._known = self._flat(digits)
-        self._squares = np.square(self._known).sum(axis=1)
-        self._labels = labels
-
-    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """What pictures `[count, 28, 28]` show."""
-        nearness = 2 * self._flat(pictures) @ self._known.T - self._squares
-        labels: NDArray[np.uint8] = self._labels[nearness.argmax(axis=1)]
-        return labels
-
-    def _flat(self, pictures: NDArray[np.uint8]) -> Pixels:
-        return pictures.reshape(len(pictures), -1).astype(np.float32) / np.float32(255)
-
-
 def measure(model: Denoiser, ways: Iterable[str], scales: Iterable[float], pages: int) -> Iterator[Reading]:
     """What is found on that many pages of each way and scale."""
-    digits = _read_idx(TEST_DIGITS, 16).reshape(-1, SIDE, SIDE)
-    labels = _read_idx(LABELS, 8)
-    reader = Reader(digits[FIRST_KNOWN:], labels[FIRST_KNOWN:])
-    own = reader(digits[:FIRST_KNOWN]) == labels[:FIRST_KNOWN]
+    digits, labels = reader.test_digits()
+    read = reader.trained(digits, labels)
+    own = read(digits[:FIRST_KNOWN]) == labels[:FIRST_KNOWN]
     for way in ways:
         for scale in scales:
             counts = np.zeros(6)
@@ -191,14 +176,14 @@ def measure(model: Denoiser, ways: Iterable[str], scales: Iterable[float], pages
                 picture = written.picture
                 for spoil in WAYS[way]:
                     picture = spoil(picture, scale, random)
-                counts += _count(model, written._replace(picture=picture.astype(np.float32)), labels, own, reader)
-            drawn, boxes, found, ordered, read, read_own = counts
+                counts += _count(model, written._replace(picture=picture.astype(np.float32)), labels, own, read)
+            drawn, boxes, found, ordered, right, own_right = counts
             shares = (
                 found / drawn,
                 1 - found / max(boxes, 1),
                 ordered / pages,
-                read / max(found, 1),
-                read_own / max(found, 1),
+                right / max(found, 1),
+                own_right / max(found, 1),
             )
             yield Reading(way, scale, *(round(100 * share, 2) for share in shares))
 
@@ -208,7 +193,7 @@ def _count(
     written: WrittenPage,
     labels: NDArray[np.uint8],
     own: NDArray[np.bool_],
-    reader: Reader,
+    read: Reader,
 ) -> tuple[int, ...]:
     """Of one page: digits drawn, boxes, digits found, whether in order, read rightly, and MNIST's own read rightly."""
     prepared = cleaning.prepare(written.picture, model.size, Parameters(), written.picture.size)
@@ -221,13 +206,9 @@ def _count(
     drawn = shares.argmax(axis=1)
     hits = shares.max(axis=1) >= LEAST_IOU
     numbers = written.numbers[drawn[hits]]
-    read = reader(found.pictures[hits]) == labels[numbers] if hits.any() else hits[:0]
+    right = read(found.pictures[hits]) == labels[numbers] if hits.any() else hits[:0]
     in_order = bool((np.diff(drawn[hits]) > 0).all())
-    return len(written.boxes), len(hits), int(hits.sum()), in_order, int(read.sum()), int(own[numbers].sum())
-
-
-def _read_idx(path: object, head: int) -> NDArray[np.uint8]:
-    return np.frombuffer(gzip.decompress(ROOT.joinpath(str(path)).read_bytes()), np.uint8, offset=head)
+    return len(written.boxes), len(hits), int(hits.sum()), in_order, int(right.sum()), int(own[numbers].sum())
 
 
 def section(readings: Sequence[Reading]) -> Iterator[str]:

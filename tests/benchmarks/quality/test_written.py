@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from benchmarks.quality import written
+from benchmarks.quality import reader, written
 from denoise.pictures import framing
 
 
 def test_a_page_has_forty_digits_in_reading_order() -> None:
-    digits = written._read_idx(written.TEST_DIGITS, 16).reshape(-1, 28, 28)
+    digits, _ = reader.test_digits()
     page = written.page(digits, 2.0, np.random.default_rng(0))
     assert len(page.boxes) == 40
     assert page.picture.max() <= written.PAPER
@@ -18,7 +18,7 @@ def test_a_page_has_forty_digits_in_reading_order() -> None:
 
 
 def test_noise_on_a_ruled_page_is_not_taken_for_broad_strokes() -> None:
-    digits = written._read_idx(written.TEST_DIGITS, 16).reshape(-1, 28, 28)
+    digits, _ = reader.test_digits()
     random = np.random.default_rng([written.SEED, 2, 15])
     picture = written.page(digits, 1.5, random).picture
     for spoil in (written.ruled, written.noisy):
