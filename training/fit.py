@@ -77,13 +77,23 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Start | None = 
             trainee.optimizer.learning_rate = _rate(recipe, epoch + share_done)
             # A batch of pages has as many pixels as one of digits; both are in random order already.
             batch = max(1, recipe.batch * SIDE**2 // target[0].size)
-            trainee.fit(spoilt, target, batch_size=batch, shuffle=False, verbose="auto" if sys.stdout.isatty() else 2)
+            print(f"  loss {_train(trainee, spoilt, target, batch):.4f} of {len(target):,} pictures")
             kept = (restart and restart.averaging) or recipe.averaging
             _move(average, network, 1 - kept)
         epochs_done.assign(epoch + 1)
         manager.save()
     _move(average, before_photos, recipe.before_photos)
     return average
+
+
+def _train(trainee: keras.Model, spoilt: Pixels, target: Pixels, batch: int) -> float:
+    """The mean loss of one step for each batch of the pictures, in their order.
+
+    Keras' `fit` does the same, but sleeps for some seconds at its end, which is a quarter of the whole time here.
+    """
+    starts = range(0, len(target), batch)
+    losses = [trainee.train_on_batch(spoilt[at : at + batch], target[at : at + batch]) for at in starts]
+    return float(np.mean(losses))
 
 
 def _move(network: keras.Model, other: keras.Model, share: float) -> None:

@@ -258,6 +258,21 @@ KINDS_ON_PAGES = Mixture(
     lighter=1.1,
 )  # fmt: skip
 
+# The long last stretch has the whole range of all kinds.
+WHOLE = Mixture(
+    {"clean": 0.03, "gaussian": 0.22, LOW_PASSED: 0.33, 1: 0.34, 2: 0.05, 3: 0.03},
+    {"jpeg": 6, "poisson": 3, "speckle": 3, "salt and pepper": 1.5, "uniform": 1.5},
+    lighter=1.1,
+)
+WHOLE_ON_PAGES = Mixture(
+    {"clean": 0.05, "gaussian": 0.2, LOW_PASSED: 0.1, 1: 0.58, 2: 0.04, 3: 0.03},
+    {
+        "jpeg": 7, "ruled lines": 4, "speckle": 3, "poisson": 3, "blur": 2, "salt and pepper": 1.5, "uniform": 1.5,
+        "uneven paper": 1.5, "low contrast": 1.5, "vertical stripes": 1.5, "horizontal stripes": 1.5,
+    },
+    lighter=1.1,
+)  # fmt: skip
+
 
 def mixture(pixels: Pixels, of: Mixture, random: np.random.Generator) -> Pixels:
     """What a blind denoiser is trained on: each picture spoilt in its own way, at levels drawn from their ranges."""
