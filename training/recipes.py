@@ -166,6 +166,7 @@ RECIPES = {
                     evenly=True,
                 ),
                 # The committed weights are these six, run from a file that all before them had made: see the card.
+                # The last of them was a run of its own, from the average that the others had ended with.
                 Restart(
                     epochs=7,
                     learning_rate=6e-4,

@@ -74,7 +74,7 @@ def test_ctrl_c_leaves_what_is_done_and_nothing_half(tmp_path: Path, digits: Pix
         until = time.monotonic() + PATIENCE_S
         while len(list((tmp_path / "clean").glob("*.png"))) < 20 and time.monotonic() < until:
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        os.killpg(process.pid, signal.SIGINT)  # At Ctrl-C a terminal sends the signal to the whole group.
         stderr = process.communicate(timeout=PATIENCE_S)[1].decode()
     assert process.returncode == 130, stderr
     assert "the same command goes on from there" in stderr

@@ -21,9 +21,9 @@ FRAME_SHARE = 0.4
 # Fewer pixels of strokes tell nothing of them.
 LEAST_PIXELS = 20
 STRENGTH_PERCENTILE = 80
-# Where inks differ, as a pen's and a printed grid's, the stronger one is nearly as strong as these strongest pixels,
-# which are so many times as strong as most where there is one ink. Noise, as a share of the strength, makes such pixels
-# too: up to the first of these shares they are believed, from the second on not at all.
+# Where inks differ, as a pen's and a printed grid's, the strongest pixels tell the stronger one. One ink has strongest
+# pixels too: they exceed most others by these factors, by the smaller one in fine print. Noise makes such pixels as
+# well: up to the first of these shares of noise in the strength they are believed, from the second on not at all.
 STRONGEST_PERCENTILE, STRONGEST_OF_ONE_INK, STRONGEST_OF_FINE_PRINT = 99, 1.13, 1.04
 NOISE_OF_BELIEVED = (0.105, 0.13)
 # Print of few pixels is nowhere quite as dark as its ink but in the middle of its stems. It is told by strokes of up to
