@@ -1,6 +1,6 @@
 """How much a file of so many bytes may cost: a small file with a huge picture is refused before it takes the time.
 
-Cost is counted in pixels that a model of any size runs on, each 1.3 µs of a CPU with the committed one. A page scan is
+Cost is counted in pixels that a model of any size runs on, each 1.3 to 2.6 µs of a CPU with the committed one. A page scan is
 blank for the most part, and blank paper compresses without end; so pixels that no model need run on, which cost no more
 than to be decoded and encoded, count a fraction. Blank pages of 2,480×3,508 pixels pass in every kind of file: the
 smallest, a WebP, has 408 bytes.
@@ -9,9 +9,9 @@ smallest, a WebP, has 408 bytes.
 from denoise.errors import UnsupportedKind
 
 PIXELS_OF_ANY_FILE = 10_000
-PIXELS_PER_BYTE = 1_500
+PIXELS_PER_BYTE = 1_200
 # From here on a file has to have SMALL_FILE bytes to be worth more.
-PIXELS_OF_SMALL_FILE = 1_800_000
+PIXELS_OF_SMALL_FILE = 1_250_000
 SMALL_FILE = 10_000
 PIXELS_PER_FURTHER_BYTE = 1_000
 # To decode, frame and encode so many pixels costs as much as to run a model on one.
