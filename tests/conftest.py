@@ -1,5 +1,6 @@
 """What several tests share: the real test digits, tiny models with exact answers, the app, and a real server."""
 
+import atexit
 import base64
 import contextlib
 import gzip
@@ -44,6 +45,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 START_S = 60
 # Ray looks at these when it is imported: it tells its makers nothing, and listens on loopback alone.
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+if "RAY_TMPDIR" not in os.environ:  # In its usual folder another user's clusters would be in the way of these.
+    # Below a longer name than this the names of Ray's sockets would be too long for Linux.
+    os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    atexit.register(shutil.rmtree, os.environ["RAY_TMPDIR"], ignore_errors=True)
 INSTALLED = pytest.StashKey[list[tools.Tool]]()
 
 
