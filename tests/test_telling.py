@@ -164,8 +164,11 @@ def test_the_log_tells_of_requests_but_no_picture_and_no_key(form: str) -> None:
     inputs = base64.b64encode(SEVEN).decode()
     httpx2.post(f"{url}/denoise?model=conv_dae", json={"inputs": inputs}, headers=key | {"X-Request-ID": "mine"})
     httpx2.post(f"{url}/denoise", content=SEVEN, headers={"Authorization": f"Bearer {KEY}x"})
+    form_type = key | {"Content-Type": "multipart/form-data; boundary=x"}
+    assert httpx2.post(f"{url}/denoise", content=b"--y\r\n", headers=form_type).status_code == 400
     log = server.ended(signal.SIGTERM)
     assert KEY not in log
+    assert "boundary" not in log
     assert inputs[:40] not in log
     if form == "console":
         assert re.search(r"answered .*conv_dae.*mine", log)

@@ -8,6 +8,8 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 Form = Literal["console", "json"]
+# Libraries that warn of each damaged body and file: that is told to the caller, and would let anyone fill the log.
+PARSERS = ("PIL", "python_multipart")
 
 
 def start(form: Form) -> None:
@@ -31,6 +33,8 @@ def start(form: Form) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for parser in PARSERS:
+        logging.getLogger(parser).setLevel(logging.CRITICAL)
 
 
 def _drop_colours(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -1,9 +1,9 @@
 """How much a file of so many bytes may cost: a small file with a huge picture is refused before it takes the time.
 
-Cost is counted in pixels that a model of any size runs on, each 1.3 to 2.6 µs of a CPU with the committed one. A page scan is
-blank for the most part, and blank paper compresses without end; so pixels that no model need run on, which cost no more
-than to be decoded and encoded, count a fraction. Blank pages of 2,480×3,508 pixels pass in every kind of file: the
-smallest, a WebP, has 408 bytes.
+Cost is counted in pixels that a model of any size runs on, each 1.3 to 2.6 µs of a CPU with the committed one. A page
+scan is blank for the most part, and blank paper compresses without end; so pixels that no model need run on, which cost
+no more than to be decoded and encoded, count a fraction. Blank pages of 2,480×3,508 pixels pass in every kind of file:
+the smallest, a WebP, has 408 bytes.
 """
 
 from denoise.errors import UnsupportedKind
