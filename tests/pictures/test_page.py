@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from denoise.pictures import page
 from tests.conftest import Pixels
@@ -72,6 +73,23 @@ def test_the_gain_makes_up_for_faint_ink_up_to_its_limit(digits: Pixels) -> None
 def test_faint_pencil_on_quiet_paper_becomes_as_dark_as_ink(digits: Pixels, strength: float, factor: float) -> None:
     picture = noisy(0.9 * (1 - strength * sheet(digits, 3)), factor)
     assert page.look(picture).gain == pytest.approx(1 / strength, rel=0.2)
+
+
+@pytest.mark.parametrize("strength", [0.4, 0.8])
+def test_strokes_out_of_focus_are_sharpened(digits: Pixels, strength: float) -> None:
+    ink = sheet(digits, 3)
+    soft = (0.8 * (1 - strength * gaussian_filter(ink, 2.5))).astype(np.float32)
+    sharp = page.sharpen(soft, page.look(soft), 1.0)
+    assert sharp is not None
+    assert psnr(divided(sharp), ink) > psnr(divided(soft), ink) + 0.5
+
+
+@pytest.mark.parametrize(("blur", "factor", "shrunk"), [(0.5, 0, 1), (2.5, 0.2, 1), (2.5, 0, 2)])
+def test_what_is_sharp_or_noisy_or_shrunk_is_not_sharpened(
+    digits: Pixels, blur: float, factor: float, shrunk: float
+) -> None:
+    soft = noisy(0.8 * (1 - 0.8 * gaussian_filter(sheet(digits, 2), blur)), factor)
+    assert page.sharpen(soft, page.look(soft), shrunk) is None
 
 
 def test_a_faint_grid_on_blank_paper_is_not_made_dark() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter
 
 from denoise.pictures import strokes
 from tests.conftest import Pixels
@@ -55,6 +56,21 @@ def test_of_two_inks_the_stronger_one_tells_the_strength(digits: Pixels) -> None
     pale, dark = 0.4 * row_of_digits(digits, 2), 0.7 * row_of_digits(digits[8:], 2)
     found = strokes.measure(np.concatenate([*[pale] * 6, dark]))
     assert found.strength == pytest.approx(0.62, abs=0.05)
+
+
+@pytest.mark.parametrize("pen", [4, 8])
+@pytest.mark.parametrize("blur", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize("ink", [0.4, 1.0])
+def test_the_blur_of_edges_is_found(pen: int, blur: float, ink: float) -> None:
+    drawn = gaussian_filter(np.pad(written_with(pen, ink=ink), 8), blur)
+    grain = 0.02 * ink * np.random.default_rng(pen).standard_normal(drawn.shape, dtype=np.float32)
+    assert strokes.measure(drawn + grain).blur == pytest.approx(blur, rel=0.25)
+
+
+@pytest.mark.parametrize("pen", [2, 4, 8])
+def test_sharp_edges_have_next_to_no_blur(pen: int) -> None:
+    grain = 0.03 * np.random.default_rng(pen).standard_normal(written_with(pen).shape, dtype=np.float32)
+    assert strokes.measure(written_with(pen) + grain).blur < 0.7
 
 
 def test_frames_and_specks_are_no_strokes(digits: Pixels) -> None:

@@ -9,6 +9,7 @@ noise and of 9 megapixels on; nothing is enlarged, which was tried and made all 
 
 - Up to SMALL_PICTURE pixels (64×64) the picture as it is but for its polarity: light ink on black, 0 … 1.
 - Of anything larger `clip(gain · (1 - light / paper), 0, 1)`, where `light` is the picture as dark ink on light paper.
+- Where strokes are out of focus, by a Gaussian of 1.4 pixels or more, `light` is sharpened first.
 - `paper` is the local paper that `page` finds, without ink, with noise and texture averaged: so noise on paper is
   clipped at 0 in half of its pixels, as on MNIST's black. It is 1, and nothing is divided, where paper is saturated.
 - `gain` is 1 over the ink's strength (1.33 where ink takes 0.75 of the light; 2.5 for 0.4), at most 3, or 12 where
@@ -173,7 +174,8 @@ def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Span, Span, float
             light = resample(light, (height, width), (0, light.shape[0]), (0, light.shape[1])).astype(
                 np.float32, copy=False
             )
-        fitted = page.divide(light, look)
+        sharp = page.sharpen(light, look, scale[0])
+        fitted = page.divide(light, look) if sharp is None else page.divide(sharp, page.look(sharp))
     height, width = fitted.shape
     if min(height, width) < MULTIPLE and max(height, width) > LONGEST_THIN_SIDE:  # Padding would multiply the work.
         raise BadParameter(

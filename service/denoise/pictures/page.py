@@ -53,6 +53,11 @@ PATTERN_STRENGTH, PENCIL_STRENGTH = 0.09, 0.125
 # So many pixels may be stronger than the ink, as specks are.
 STRONGEST_PIXELS = 20
 PAPER_SHOWN = 0.05
+# Strokes softer than the first of these, in pixels, are sharpened, from the second on by the whole amount: so much of
+# what a pixel differs by from the mean of a window around it is added. Noise would grow with them: its deviation is up
+# to the first of these shares of the ink's strength, and from the second on nothing is sharpened.
+SOFT_PX, SHARPENED, SHARPENING_WINDOW_PX = (1.4, 2.2), 1.0, 7
+NOISE_OF_SHARPENED = (0.1, 0.2)
 
 
 class Look(NamedTuple):
@@ -96,7 +101,24 @@ def look(light: Pixels) -> Look:
         strength = max(strength, 1 - float(np.partition(measured, STRONGEST_PIXELS, axis=None)[STRONGEST_PIXELS]))
     gain = _gain(strength, found.noise)
     fine = found.fine if block == 1 else 0.0
-    return Look(paper, outside, gain, found._replace(width=found.width * block, broad=found.broad * block, fine=fine))
+    return Look(paper, outside, gain, _enlarge(found, block)._replace(fine=fine))
+
+
+def sharpen(light: Pixels, seen: Look, shrunk: float) -> Pixels | None:
+    """The page, which is `shrunk` by that factor since it was looked at, with soft strokes sharpened.
+
+    None where they are sharp, or noise is too loud for it. A photo out of focus fills the loops of bold digits, and a
+    model takes them for ink.
+    """
+    soft = float(np.interp(seen.strokes.blur / shrunk, SOFT_PX, (0, 1)))
+    if not soft or is_white(seen):
+        return None
+    noise = seen.strokes.noise / seen.strokes.strength
+    amount = SHARPENED * soft * float(np.interp(noise, NOISE_OF_SHARPENED, (1, 0)))
+    if not amount:
+        return None
+    around = neighbourhood.mean(light, SHARPENING_WINDOW_PX)
+    return np.clip(light + amount * (light - around), 0, 1).astype(np.float32, copy=False)
 
 
 def is_white(seen: Look) -> bool:
@@ -113,6 +135,10 @@ def divide(light: Pixels, seen: Look) -> Pixels:
     if seen.outside is not None:
         ink[_spread(seen.outside.astype(np.float32), light.shape) > MOSTLY] = 0
     return np.clip(ink, 0, 1, out=ink)
+
+
+def _enlarge(found: Strokes, by: int) -> Strokes:
+    return found._replace(width=found.width * by, broad=found.broad * by, blur=found.blur * by)
 
 
 def _measure(measured: Plane, paper: Plane, shrink: int, outside: NDArray[np.bool_] | None) -> Strokes:

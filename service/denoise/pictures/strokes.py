@@ -1,5 +1,6 @@
 """How wide and how strong the strokes of a picture are, whatever its noise; pure numpy."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,9 @@ SURE_DEVIATIONS, CLEAR_DEVIATIONS, CLEAR_DEVIATIONS_AFAR = 5.0, 12.0, 8.0
 BITS_OF_STROKES = 3.0
 # On fewer, what is left of noise on ruled lines is as wide as strokes are.
 LEAST_SIDE_SHRUNK = 48
+# Pixels between these shares of the ink's strength are on the edge of a stroke. Most of them, up to this percentile,
+# are less steep than the middle of an edge, and fewer of them than this number tell nothing.
+EDGE_SHARES, STEEP_PERCENTILE, LEAST_EDGE_PIXELS = (0.3, 0.8), 75, 50
 # A normal deviate's deviation, in those of the median of its absolute value.
 DEVIATIONS_OF_MEDIAN = 1.4826
 # So many pixels tell of the texture.
@@ -52,6 +56,7 @@ class Strokes(NamedTuple):
         strength: what the stronger part of the ink reaches.
         noise: the deviation of what is no ink, also where there are no strokes.
         fine: how far they are a print of few pixels on quiet paper, 0 … 1.
+        blur: the deviation, in pixels, of the Gaussian that makes a sharp edge as soft as theirs; 0 where unknown.
     """
 
     width: float
@@ -59,6 +64,7 @@ class Strokes(NamedTuple):
     strength: float
     noise: float
     fine: float = 0.0
+    blur: float = 0.0
 
 
 def measure(ink: Plane, clear: float = CLEAR_DEVIATIONS) -> Strokes:
@@ -87,15 +93,26 @@ def measure(ink: Plane, clear: float = CLEAR_DEVIATIONS) -> Strokes:
         # From still further off small digits are blobs, as wide as broad strokes.
         afar = measure(neighbourhood.block_means(ink, 2, 2), CLEAR_DEVIATIONS_AFAR)
         if unsure:
-            return Strokes(2 * afar.width, 2 * afar.broad, afar.strength, noise)
+            return Strokes(2 * afar.width, 2 * afar.broad, afar.strength, noise, blur=2 * afar.blur)
         if 2 * afar.width > BITS_OF_STROKES * width:
-            return Strokes(2 * afar.width, 2 * afar.broad, strength, noise)
+            return Strokes(2 * afar.width, 2 * afar.broad, strength, noise, blur=2 * afar.blur)
     share_of_noise = noise / strength
     fine = float(np.interp(width, FINE_PX, (1, 0)) * np.interp(share_of_noise, NOISE_OF_FINE_PRINT, (1, 0)))
     above = STRONGEST_OF_ONE_INK + fine * (STRONGEST_OF_FINE_PRINT - STRONGEST_OF_ONE_INK)
     strongest = float(np.percentile(ink[stroke], STRONGEST_PERCENTILE)) / above
     strength += float(np.interp(share_of_noise, NOISE_OF_BELIEVED, (1, 0))) * max(0.0, strongest - strength)
-    return Strokes(width, broad, strength, noise, fine)
+    return Strokes(width, broad, strength, noise, fine, _blur(ink, strength))
+
+
+def _blur(ink: Plane, strength: float) -> float:
+    """The deviation of the Gaussian that makes an edge of such ink as steep as most edges are at their middle."""
+    down, across = np.abs(np.diff(ink, axis=0))[:, :-1], np.abs(np.diff(ink, axis=1))[:-1]
+    low, high = (share * strength for share in EDGE_SHARES)
+    edges = (ink[:-1, :-1] > low) & (ink[:-1, :-1] < high)
+    if np.count_nonzero(edges) < LEAST_EDGE_PIXELS:
+        return 0.0
+    steepest = float(np.percentile(np.maximum(down, across)[edges], STEEP_PERCENTILE))
+    return strength / (math.sqrt(2 * math.pi) * steepest) if steepest else 0.0
 
 
 def _runs_of_ink(ink: Plane, noise: float) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
