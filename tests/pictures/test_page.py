@@ -92,6 +92,30 @@ def test_what_is_sharp_or_noisy_or_shrunk_is_not_sharpened(
     assert page.sharpen(soft, page.look(soft), shrunk) is None
 
 
+def glare(shape: tuple[int, ...]) -> Pixels:
+    """How much a lamp's reflection veils, most in the middle."""
+    rows, columns = (np.linspace(-1, 1, side) for side in shape)
+    return (0.85 * np.exp(-8 * (rows[:, np.newaxis] ** 2 + columns**2))).astype(np.float32)
+
+
+def test_ink_that_glare_veils_is_as_strong_as_other_ink(digits: Pixels) -> None:
+    ink = sheet(digits, 3)
+    veil = glare(ink.shape)
+    picture = noisy((1 - veil) * 0.65 * (1 - 0.85 * ink) + veil, 0.004)
+    seen = page.look(picture)
+    assert seen.glare is not None
+    veiled = (veil > 0.6) & (ink > 0.9)
+    assert page.divide(picture, seen._replace(glare=None))[veiled].mean() < 0.4
+    assert page.divide(picture, seen)[veiled].mean() > 0.6
+
+
+def test_glare_on_blank_paper_stays_clean(digits: Pixels) -> None:
+    ink = np.pad(sheet(digits, 3), ((0, 400), (0, 0)))
+    veil = np.roll(glare(ink.shape), 200, axis=0)
+    picture = noisy((1 - veil) * 0.65 * (1 - 0.85 * ink) + veil, 0.01)
+    assert (divided(picture)[-380:] < 0.3).all()
+
+
 def test_a_faint_grid_on_blank_paper_is_not_made_dark() -> None:
     picture = np.full((400, 400), 0.8, np.float32)
     picture[::30] *= 0.93

@@ -14,7 +14,7 @@ noise and of 9 megapixels on; nothing is enlarged, which was tried and made all 
   clipped at 0 in half of its pixels, as on MNIST's black. It is 1, and nothing is divided, where paper is saturated.
 - `gain` is 1 over the ink's strength (1.33 where ink takes 0.75 of the light; 2.5 for 0.4), at most 3, or 12 where
   noise stays under 0.25; it is 1 from a strength of 0.9 on, and where no strokes are found. Noise grows by the same
-  factor.
+  factor. Where glare veils ink, it is up to 8 times as large.
 """
 
 from typing import NamedTuple

@@ -53,6 +53,13 @@ PATTERN_STRENGTH, PENCIL_STRENGTH = 0.09, 0.125
 # So many pixels may be stronger than the ink, as specks are.
 STRONGEST_PIXELS = 20
 PAPER_SHOWN = 0.05
+# Glare is paper that is lighter than this, and than the middling paper by that factor. Ink that is veiled by it, where
+# the strongest around has less than this share of the page's strength, but stands so many deviations of the noise and
+# so much above paper, is made up for by up to this factor.
+GLARE_LIGHT, GLARE_BY_PAPER = 0.8, 1.2
+GLARE_WINDOW_SHARE = 1 / 12
+VEILED_SHARE, VEILED_DEVIATIONS, LEAST_VEILED = 0.5, 7.0, 0.05
+LARGEST_GAIN_IN_GLARE = 8.0
 # Strokes softer than the first of these, in pixels, are sharpened, from the second on by the whole amount: so much of
 # what a pixel differs by from the mean of a window around it is added. Noise would grow with them: its deviation is up
 # to the first of these shares of the ink's strength, and from the second on nothing is sharpened.
@@ -67,12 +74,14 @@ class Look(NamedTuple):
         paper: a thumbnail of the page without its ink, 0 … 1.
         outside: where the thumbnail shows what the sheet lies on; None where that is nowhere.
         gain: what the ink is multiplied by, 1 … LARGEST_GAIN_ON_QUIET_PAPER.
+        glare: a thumbnail of what it is multiplied by besides, where light veils it; None where it does nowhere.
         strokes: as they are in the page's own pixels.
     """
 
     paper: Plane
     outside: NDArray[np.bool_] | None
     gain: float
+    glare: Plane | None
     strokes: Strokes
 
 
@@ -101,7 +110,8 @@ def look(light: Pixels) -> Look:
         strength = max(strength, 1 - float(np.partition(measured, STRONGEST_PIXELS, axis=None)[STRONGEST_PIXELS]))
     gain = _gain(strength, found.noise)
     fine = found.fine if block == 1 else 0.0
-    return Look(paper, outside, gain, _enlarge(found, block)._replace(fine=fine))
+    glare = _glare(measured, paper, shrink, strength, found.noise) if strength else None
+    return Look(paper, outside, gain, glare, _enlarge(found, block)._replace(fine=fine))
 
 
 def sharpen(light: Pixels, seen: Look, shrunk: float) -> Pixels | None:
@@ -132,6 +142,8 @@ def divide(light: Pixels, seen: Look) -> Pixels:
         return 1 - light
     ink: Pixels = (1 - light / _spread(seen.paper, light.shape)).astype(np.float32, copy=False)
     ink *= np.float32(seen.gain)
+    if seen.glare is not None:
+        ink *= _resize(seen.glare, light.shape)
     if seen.outside is not None:
         ink[_spread(seen.outside.astype(np.float32), light.shape) > MOSTLY] = 0
     return np.clip(ink, 0, 1, out=ink)
@@ -163,6 +175,22 @@ def _gain(strength: float, noise: float) -> float:
     quiet = LOUDEST_NOISE / max(noise, LOUDEST_NOISE / LARGEST_GAIN_ON_QUIET_PAPER)
     reached = float(np.interp(strength, (PATTERN_STRENGTH, PENCIL_STRENGTH), (LARGEST_GAIN, quiet)))
     return min(1 / strength, max(LARGEST_GAIN, reached))
+
+
+def _glare(measured: Plane, paper: Plane, shrink: int, strength: float, noise: float) -> Plane | None:
+    """What ink that light veils is to be multiplied by, so that it is as strong as other ink is, or None."""
+    bright = paper > max(GLARE_LIGHT, GLARE_BY_PAPER * float(np.median(paper)))
+    if not bright.any():
+        return None
+    ink = neighbourhood.mean(1 - measured / neighbourhood.spread(paper, shrink, measured.shape), 3)
+    window = max(FIRST_WINDOW_PX, round(GLARE_WINDOW_SHARE * min(ink.shape)))
+    strongest = neighbourhood.block_means(neighbourhood.maximum(ink, window), shrink, shrink)
+    least = max(VEILED_DEVIATIONS * noise, LEAST_VEILED)
+    veiled = bright & (strongest < VEILED_SHARE * strength) & (strongest > least)
+    if not veiled.any():
+        return None
+    factors = np.where(veiled, np.minimum(strength / np.maximum(strongest, least), LARGEST_GAIN_IN_GLARE), 1)
+    return neighbourhood.mean(factors.astype(np.float32), max(3, window // (2 * shrink)))
 
 
 def _block(pixels: int, most: int) -> int:
@@ -213,8 +241,10 @@ def _close(pixels: Plane, window: int) -> Plane:
 
 def _spread(paper: Plane, shape: tuple[int, ...]) -> Plane:
     """The paper as large as the page."""
-    height, width = shape
-    spread = (
-        resample(paper, (height, width), (0, paper.shape[0]), (0, paper.shape[1])) if paper.shape != shape else paper
-    )
-    return np.clip(spread, DARKEST_PAPER, 1)
+    return np.clip(_resize(paper, shape), DARKEST_PAPER, 1)
+
+
+def _resize(thumbnail: Plane, shape: tuple[int, ...]) -> Plane:
+    if thumbnail.shape == shape:
+        return thumbnail
+    return resample(thumbnail, (shape[0], shape[1]), (0, thumbnail.shape[0]), (0, thumbnail.shape[1]))
