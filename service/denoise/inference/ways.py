@@ -1,4 +1,10 @@
-"""The ways to run a model: a provider and a precision. Which of them this machine has, and how exact each must be."""
+"""The ways to run a model: a provider and a precision. Which of them this machine has, and how exact each must be.
+
+There is no int8. onnxruntime's static quantization of `unet_dae`, with its first and last convolutions in float32,
+takes 0.38 of the time of float32 with AVX512_VNNI, where bfloat16 takes 0.56. But it loses 0.4 to 2 dB on uneven paper,
+up to 0.7 on blur and 3 to 5 on clean digits, whether ranges are calibrated by percentile, by entropy or by extremes;
+and no less when only the coarse convolutions are in int8.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
