@@ -99,9 +99,14 @@ def test_pictures_of_any_size_come_back_in_theirs(digits: Pixels) -> None:
 
 
 @needs_openvino
-def test_few_shapes_are_run_whatever_is_sent() -> None:
+def test_few_small_shapes_are_run_whatever_is_sent() -> None:
     shapes = {openvino_runner._pad(np.zeros((1, side, 28, 1), np.float32)).shape for side in range(4, 516, 4)}
     assert shapes == {(1, side, 28, 1) for side in openvino_runner.SIDES}
+
+
+def test_a_page_is_run_in_its_own_shape() -> None:
+    page = np.zeros((1, 132, 200, 1), np.float32)
+    assert openvino_runner._pad(page) is page
 
 
 @needs_openvino
