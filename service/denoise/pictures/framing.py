@@ -47,7 +47,7 @@ LITTLE_NOISE, MUCH_NOISE = 0.08, 0.2
 # Between these sizes a picture is shrunk further, up to half of the time that a model takes for it.
 LARGE_MEGAPIXELS = (3, 9)
 # A picture loses by being resampled, so less than this factor is left alone.
-WORTHWHILE_SHRINKING = 1.1
+WORTHWHILE_SHRINKING = 1.25
 # So much of fine print is the picture's, where the answer has so much ink within so many pixels.
 KEPT_OF_FINE_PRINT = 0.6
 INKED_PX, LEAST_INKED = 3, 0.1
