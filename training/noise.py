@@ -272,6 +272,15 @@ WHOLE_ON_PAGES = Mixture(
     },
     lighter=1.1,
 )  # fmt: skip
+# After it these were still known less well than before photos.
+WEAKEST_ON_PAGES = Mixture(
+    {"clean": 0.04, "gaussian": 0.16, LOW_PASSED: 0.08, 1: 0.65, 2: 0.04, 3: 0.03},
+    {
+        "jpeg": 12, "ruled lines": 3, "speckle": 4, "poisson": 3, "blur": 3, "salt and pepper": 3, "uniform": 1.5,
+        "vertical stripes": 2.5, "horizontal stripes": 2.5,
+    },
+    lighter=1.1,
+)  # fmt: skip
 
 
 def mixture(pixels: Pixels, of: Mixture, random: np.random.Generator) -> Pixels:
