@@ -9,22 +9,27 @@ the smallest, a WebP, has 408 bytes.
 from denoise.errors import UnsupportedKind
 
 PIXELS_OF_ANY_FILE = 10_000
-PIXELS_PER_BYTE = 1_200
+PIXELS_PER_BYTE = 200
+# A page with a digit or two has so many bytes in the tersest kind of file, and each further byte may hold so much more.
+BYTES_OF_A_PAGE, PIXELS_PER_BYTE_OF_A_PAGE = 450, 2_000
 # From here on a file has to have SMALL_FILE bytes to be worth more.
 PIXELS_OF_SMALL_FILE = 1_250_000
 SMALL_FILE = 10_000
 PIXELS_PER_FURTHER_BYTE = 1_000
 # To decode, frame and encode so many pixels costs as much as to run a model on one.
 BLANK_PIXELS_PER_PIXEL = 25
-# A blank page of A4 at 600 dpi is the largest that a small file may declare.
-MOST_DECLARED_OF_SMALL_FILE = 35_000_000
+# What a small file may declare: so many pixels; more for each byte from that many on; and a page of A4 at 400 dpi.
+DECLARED_BY_ANY_FILE = 100_000
+BYTES_OF_ANY_FILE, DECLARED_PER_BYTE = 60, 26_000
+MOST_DECLARED_BY_SMALL_FILE = 16_000_000
 # So many scans of a progressive JPEG cost as much as everything else about a blank picture.
 SCANS_PER_PASS = 40
 
 
 def most_pixels(size: int) -> int:
     """How many pixels of a file of `size` bytes a model may be run on."""
-    of_small = min(PIXELS_OF_ANY_FILE + PIXELS_PER_BYTE * size, PIXELS_OF_SMALL_FILE)
+    of_page = PIXELS_PER_BYTE_OF_A_PAGE * max(0, size - BYTES_OF_A_PAGE)
+    of_small = min(PIXELS_OF_ANY_FILE + PIXELS_PER_BYTE * size + of_page, PIXELS_OF_SMALL_FILE)
     return of_small + PIXELS_PER_FURTHER_BYTE * max(0, size - SMALL_FILE)
 
 
@@ -32,7 +37,8 @@ def most_declared(size: int, scans: int = 1) -> int:
     """How many pixels a file of `size` bytes may declare, when decoding goes over them `scans` times."""
     most = BLANK_PIXELS_PER_PIXEL * most_pixels(size)
     if size <= SMALL_FILE:
-        most = min(most, MOST_DECLARED_OF_SMALL_FILE)
+        by_size = DECLARED_PER_BYTE * (size - BYTES_OF_ANY_FILE)
+        most = min(max(DECLARED_BY_ANY_FILE, by_size), MOST_DECLARED_BY_SMALL_FILE)
     return int(most / (1 + scans / SCANS_PER_PASS))
 
 
@@ -57,9 +63,9 @@ def check_inked(size: int, width: int, height: int, run_on: int) -> None:
     Raises:
         UnsupportedKind: so few bytes cannot hold so much ink.
     """
-    most = most_pixels(size) - width * height // BLANK_PIXELS_PER_PIXEL
+    most = max(PIXELS_OF_ANY_FILE, most_pixels(size) - width * height // BLANK_PIXELS_PER_PIXEL)
     if run_on > most:
         raise UnsupportedKind(
             f"A file of {size:,} bytes cannot hold as much as its {width}×{height} pixels show: ink on {run_on:,} of "
-            f"them, where at most {max(0, most):,} are taken from so few bytes."
+            f"them, where at most {most:,} are taken from so few bytes."
         )

@@ -174,8 +174,7 @@ def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Span, Span, float
             light = resample(light, (height, width), (0, light.shape[0]), (0, light.shape[1])).astype(
                 np.float32, copy=False
             )
-        sharp = page.sharpen(light, look, scale[0])
-        fitted = page.divide(light, look) if sharp is None else page.divide(sharp, page.look(sharp))
+        fitted = page.divide(*page.sharpen(light, look, scale[0]))
     height, width = fitted.shape
     if min(height, width) < MULTIPLE and max(height, width) > LONGEST_THIN_SIDE:  # Padding would multiply the work.
         raise BadParameter(

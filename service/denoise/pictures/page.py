@@ -114,21 +114,23 @@ def look(light: Pixels) -> Look:
     return Look(paper, outside, gain, glare, _enlarge(found, block)._replace(fine=fine))
 
 
-def sharpen(light: Pixels, seen: Look, shrunk: float) -> Pixels | None:
-    """The page, which is `shrunk` by that factor since it was looked at, with soft strokes sharpened.
+def sharpen(light: Pixels, seen: Look, shrunk: float) -> tuple[Pixels, Look]:
+    """The page, which is `shrunk` by that factor since it was looked at, with soft strokes sharpened; and its new gain.
 
-    None where they are sharp, or noise is too loud for it. A photo out of focus fills the loops of bold digits, and a
-    model takes them for ink.
+    It stays as it is where they are sharp, or noise is too loud, and where it is so large that blur is not known to the
+    pixel. A photo out of focus fills the loops of bold digits, and a model takes them for ink.
     """
     soft = float(np.interp(seen.strokes.blur / shrunk, SOFT_PX, (0, 1)))
-    if not soft or is_white(seen):
-        return None
+    if not soft or is_white(seen) or light.size > MEASURED_PIXELS:
+        return light, seen
     noise = seen.strokes.noise / seen.strokes.strength
     amount = SHARPENED * soft * float(np.interp(noise, NOISE_OF_SHARPENED, (1, 0)))
     if not amount:
-        return None
+        return light, seen
     around = neighbourhood.mean(light, SHARPENING_WINDOW_PX)
-    return np.clip(light + amount * (light - around), 0, 1).astype(np.float32, copy=False)
+    sharp = np.clip(light + amount * (light - around), 0, 1).astype(np.float32, copy=False)
+    found = strokes.measure(1 - sharp / _spread(seen.paper, light.shape))
+    return sharp, seen._replace(gain=_gain(found.strength, found.noise)) if found.strength else seen
 
 
 def is_white(seen: Look) -> bool:
