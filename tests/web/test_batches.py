@@ -88,18 +88,18 @@ def test_a_batch_has_one_deadline_and_gives_what_was_done_before(
     tiny_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = TiledRun.step
-    monkeypatch.setattr(TiledRun, "step", lambda run: time.sleep(0.1) or step(run))
+    monkeypatch.setattr(TiledRun, "step", lambda run: time.sleep(0.2) or step(run))
     page = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (100, 100), np.uint8)).save(page, "PNG")
     files = form(*((f"{number}.png", page.getvalue()) for number in range(40)))
-    settings = Settings(models=tiny_models, deadline_seconds=1, threads=1)
+    settings = Settings(models=tiny_models, deadline_seconds=3, threads=1)
     with TestClient(create_app(settings)) as client:
         answer = client.post("/reconstruct?model=any", **files, headers={"Accept": "application/json"})
 
     results = answer.json()["results"]
     late = [result["problem"] for result in results if "problem" in result]
     assert "image" in results[0]
-    assert {problem["detail"] for problem in late} == {"The picture was not done within 1 s."}
+    assert {problem["detail"] for problem in late} == {"The picture was not done within 3 s."}
     assert answer.headers["X-Failed-Items"] == str(len(late))
 
 
