@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from PIL import Image, ImageDraw, ImageFont
 
-from training import noise, score
+from training import mixtures, noise, score
 from training.mnist import SIDE, Pixels
 from training.recipes import RECIPES, TUTORIAL_NOISE, Recipe, Restart
 
@@ -168,7 +168,7 @@ def _stretch(restart: Restart) -> str:
     of = restart.of_pages or restart.mixture
     often = ", ".join(f"{kind} {weight:g} times" for kind, weight in of.weights.items())
     text += f" ({often} as often as others{', on pages' if restart.of_pages else ''})"
-    text += f", {share:.0%} low-passed Gaussian" if (share := restart.mixture.ways.get(noise.LOW_PASSED)) else ""
+    text += f", {share:.0%} low-passed Gaussian" if (share := restart.mixture.ways.get(mixtures.LOW_PASSED)) else ""
     text += f", {restart.digits:,} digits" if restart.digits else ""
     text += f" and {restart.pages:,} pages"
     text += f", {restart.near:.0%} of them at about 1×" if restart.near else ""

@@ -19,7 +19,7 @@ import onnxruntime
 import tensorflow as tf
 import tf2onnx
 
-from training import naming, noise
+from training import mixtures, naming, noise
 from training.mnist import Pixels
 from training.recipes import Recipe
 
@@ -125,7 +125,7 @@ def _describe_start(start: Start | None) -> dict[str, str]:
 def _noise(recipe: Recipe) -> str:
     if recipe.noise is None:
         kinds = [*noise.KINDS]
-        if any(noise.LOW_PASSED in restart.mixture.ways for restart in recipe.restarts):
+        if any(mixtures.LOW_PASSED in restart.mixture.ways for restart in recipe.restarts):
             kinds += ["low-passed Gaussian"]
         if any(restart.photos for restart in recipe.restarts):
             kinds += ["what a photo does to a written sheet"]

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training import architectures, camera, export, noise, pages, paper, pens, photos
+from training import architectures, camera, export, mixtures, noise, pages, paper, pens, photos
 from training.export import Start
 from training.mnist import SIDE, Pixels
 from training.recipes import Recipe, Restart
@@ -117,7 +117,7 @@ def _parts(
     """
     restart = _restart(recipe, epoch)
     digits = clean[random.permutation(len(clean))[: restart.digits if restart else None]]
-    mixture = restart.mixture if restart else noise.EVEN
+    mixture = restart.mixture if restart else mixtures.EVEN
     of_photos = restart.photos if restart else 0
     count = (restart.parts if restart else PARTS_PER_EPOCH) if recipe.pages else 1
     # Photos take long to draw: a thread draws them while the network trains on digits.
@@ -126,13 +126,13 @@ def _parts(
             drawing = thread.submit(_photos, clean, math.ceil(of_photos / count), [recipe.seed, epoch, part])
             target = digits[part::count]
             if recipe.noise is None:
-                yield part / count, noise.mixture(target, mixture, random), target
+                yield part / count, mixtures.spoil(target, mixture, random), target
             else:
                 yield part / count, noise.gaussian(target, recipe.noise, random), target
             if recipe.pages:
                 of_pages = max(1, (restart or recipe).pages // count)
                 target = _pages(clean, of_pages, restart.near if restart else 0, random)
-                spoilt = noise.mixture(target, (restart and restart.of_pages) or mixture, random)
+                spoilt = mixtures.spoil(target, (restart and restart.of_pages) or mixture, random)
                 yield (part + 1 / 2) / count, spoilt, target
             if of_photos:
                 yield (part + 1 / 2) / count, *drawing.result()
@@ -203,6 +203,6 @@ def _folder(recipe: Recipe, clean: Pixels, checkpoints: Path, start: Start | Non
     digest = hashlib.sha256(repr(dataclasses.replace(recipe, architecture=None)).encode())  # type: ignore[arg-type]
     digest.update(clean.tobytes())
     digest.update(start.path.read_bytes() + bytes([start.stretches]) if start else b"")
-    for module in (architectures, camera, noise, pages, paper, pens, photos, sys.modules[__name__]):
+    for module in (architectures, camera, mixtures, noise, pages, paper, pens, photos, sys.modules[__name__]):
         digest.update(Path(str(module.__file__)).read_bytes())
     return checkpoints / f"{recipe.name}-{digest.hexdigest()[:12]}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
-from training import architectures, noise
+from training import architectures, mixtures
 
 TUTORIAL_NOISE = 0.5
 
@@ -32,8 +32,8 @@ class Restart:
     epochs: int
     learning_rate: float
     pages: int
-    mixture: noise.Mixture
-    of_pages: noise.Mixture | None = None
+    mixture: mixtures.Mixture
+    of_pages: mixtures.Mixture | None = None
     near: float = 0.0
     evenly: bool = False
     photos: int = 0
@@ -143,16 +143,16 @@ RECIPES = {
             last_learning_rate=1e-5,
             pages=3000,
             restarts=(
-                Restart(epochs=28, learning_rate=8e-4, pages=3000, mixture=noise.HARD),
-                Restart(epochs=12, learning_rate=6e-4, pages=9000, mixture=noise.HARD),
-                Restart(epochs=24, learning_rate=6e-4, pages=9000, mixture=noise.HARDEST),
+                Restart(epochs=28, learning_rate=8e-4, pages=3000, mixture=mixtures.HARD),
+                Restart(epochs=12, learning_rate=6e-4, pages=9000, mixture=mixtures.HARD),
+                Restart(epochs=24, learning_rate=6e-4, pages=9000, mixture=mixtures.HARDEST),
                 # Before this one the committed weights had a quarter of an hour of it in a run that was broken off.
                 Restart(
                     epochs=5,
                     learning_rate=5e-4,
                     pages=24_000,
-                    mixture=noise.HARDEST,
-                    of_pages=noise.LIGHT,
+                    mixture=mixtures.HARDEST,
+                    of_pages=mixtures.LIGHT,
                     near=0.7,
                     evenly=True,
                 ),
@@ -160,8 +160,8 @@ RECIPES = {
                     epochs=2,
                     learning_rate=2e-4,
                     pages=24_000,
-                    mixture=noise.EVEN,
-                    of_pages=noise.LIGHTEST,
+                    mixture=mixtures.EVEN,
+                    of_pages=mixtures.LIGHTEST,
                     near=0.9,
                     evenly=True,
                 ),
@@ -171,8 +171,8 @@ RECIPES = {
                     epochs=7,
                     learning_rate=6e-4,
                     pages=1500,
-                    mixture=noise.BESIDE_PHOTOS,
-                    of_pages=noise.LIGHT_BESIDE_PHOTOS,
+                    mixture=mixtures.BESIDE_PHOTOS,
+                    of_pages=mixtures.LIGHT_BESIDE_PHOTOS,
                     near=0.5,
                     evenly=True,
                     photos=5500,
@@ -185,8 +185,8 @@ RECIPES = {
                     epochs=6,
                     learning_rate=4e-4,
                     pages=5000,
-                    mixture=noise.ALL_BESIDE_PHOTOS,
-                    of_pages=noise.ALL_ON_PAGES,
+                    mixture=mixtures.ALL_BESIDE_PHOTOS,
+                    of_pages=mixtures.ALL_ON_PAGES,
                     near=0.6,
                     evenly=True,
                     photos=3200,
@@ -199,8 +199,8 @@ RECIPES = {
                     epochs=5,
                     learning_rate=3.5e-4,
                     pages=2500,
-                    mixture=noise.ALL_BESIDE_PHOTOS,
-                    of_pages=noise.ALL_ON_PAGES,
+                    mixture=mixtures.ALL_BESIDE_PHOTOS,
+                    of_pages=mixtures.ALL_ON_PAGES,
                     near=0.6,
                     evenly=True,
                     photos=1600,
@@ -212,8 +212,8 @@ RECIPES = {
                     epochs=7,
                     learning_rate=3e-4,
                     pages=3200,
-                    mixture=noise.KINDS_BESIDE_PHOTOS,
-                    of_pages=noise.KINDS_ON_PAGES,
+                    mixture=mixtures.KINDS_BESIDE_PHOTOS,
+                    of_pages=mixtures.KINDS_ON_PAGES,
                     near=0.8,
                     evenly=True,
                     photos=900,
@@ -226,8 +226,8 @@ RECIPES = {
                     epochs=7,
                     learning_rate=4e-4,
                     pages=5000,
-                    mixture=noise.KINDS_BESIDE_PHOTOS,
-                    of_pages=noise.KINDS_ON_PAGES,
+                    mixture=mixtures.KINDS_BESIDE_PHOTOS,
+                    of_pages=mixtures.KINDS_ON_PAGES,
                     near=0.7,
                     evenly=True,
                     photos=2800,
@@ -239,8 +239,8 @@ RECIPES = {
                     epochs=32,
                     learning_rate=6e-4,
                     pages=2500,
-                    mixture=noise.WHOLE,
-                    of_pages=noise.WHOLE_ON_PAGES,
+                    mixture=mixtures.WHOLE,
+                    of_pages=mixtures.WHOLE_ON_PAGES,
                     near=0.5,
                     evenly=True,
                     photos=4500,
@@ -252,8 +252,8 @@ RECIPES = {
                     epochs=28,
                     learning_rate=5e-4,
                     pages=3500,
-                    mixture=noise.WHOLE,
-                    of_pages=noise.WEAKEST_ON_PAGES,
+                    mixture=mixtures.WHOLE,
+                    of_pages=mixtures.WEAKEST_ON_PAGES,
                     near=0.6,
                     evenly=True,
                     photos=4500,

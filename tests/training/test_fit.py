@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Pixels
-from training import export, fit, noise
+from training import export, fit, mixtures
 from training.recipes import RECIPES, Restart
 
 RECIPE = dataclasses.replace(RECIPES["easy_dae"], epochs=3, batch=32)
@@ -67,7 +67,7 @@ def test_other_numbers_start_anew_and_so_does_what_is_forgotten(clean: Pixels, t
 
 
 def test_a_blind_recipe_trains_on_digits_and_pages_and_averages_its_weights(clean: Pixels, tmp_path: Path) -> None:
-    evenly = Restart(1, 0.001, pages=12, mixture=noise.HARD, of_pages=noise.LIGHT, near=0.5, evenly=True)
+    evenly = Restart(1, 0.001, pages=12, mixture=mixtures.HARD, of_pages=mixtures.LIGHT, near=0.5, evenly=True)
     trained = fit.fit(dataclasses.replace(SMALL, restarts=(evenly,), pages=12, batch=16), clean, tmp_path)
     assert trained.compute_dtype == "float32"
     assert np.isfinite(weights(trained)).all()
@@ -75,8 +75,8 @@ def test_a_blind_recipe_trains_on_digits_and_pages_and_averages_its_weights(clea
 
 def test_the_learning_rate_falls_along_half_a_cosine_and_again_after_each_restart() -> None:
     restarts = (
-        Restart(epochs=10, learning_rate=0.0008, pages=1, mixture=noise.HARD),
-        Restart(4, 0.0006, 1, noise.HARD),
+        Restart(epochs=10, learning_rate=0.0008, pages=1, mixture=mixtures.HARD),
+        Restart(4, 0.0006, 1, mixtures.HARD),
     )
     recipe = dataclasses.replace(RECIPES["unet_dae"], epochs=20, restarts=restarts)
     rates = [fit._rate(recipe, epoch) for epoch in (0, 10, 20, 25, 30, 34)]
@@ -92,7 +92,7 @@ def test_the_learning_rate_falls_along_half_a_cosine_and_again_after_each_restar
 
 def test_a_restart_has_its_own_noise_and_pages(clean: Pixels) -> None:
     recipe = dataclasses.replace(
-        RECIPES["unet_dae"], epochs=1, pages=6, restarts=(Restart(1, 0.001, pages=12, mixture=noise.HARDEST),)
+        RECIPES["unet_dae"], epochs=1, pages=6, restarts=(Restart(1, 0.001, pages=12, mixture=mixtures.HARDEST),)
     )
     counts = [
         sum(len(target) for *_, target in fit._parts(recipe, clean, epoch, np.random.default_rng(0)))
@@ -103,7 +103,7 @@ def test_a_restart_has_its_own_noise_and_pages(clean: Pixels) -> None:
 
 
 def test_an_epoch_with_photos_goes_from_digits_to_pages_to_photos_in_parts(clean: Pixels) -> None:
-    photos = Restart(1, 0.001, pages=4, mixture=noise.BESIDE_PHOTOS, photos=10, parts=2, digits=50)
+    photos = Restart(1, 0.001, pages=4, mixture=mixtures.BESIDE_PHOTOS, photos=10, parts=2, digits=50)
     recipe = dataclasses.replace(RECIPES["unet_dae"], epochs=1, restarts=(photos,))
     shares, seen, targets = zip(*fit._parts(recipe, clean, 1, np.random.default_rng(0)), strict=True)
     assert [target.shape[:2] for target in targets] == [(25, 28), (2, 64), (5, 64)] * 2
@@ -115,7 +115,7 @@ def test_a_run_that_starts_from_a_file_runs_the_last_stretch_alone(
     clean: Pixels, small: tuple[keras.Model, export.Start], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network, start = small
-    last = Restart(1, 0.0, pages=6, mixture=noise.LIGHT)
+    last = Restart(1, 0.0, pages=6, mixture=mixtures.LIGHT)
     recipe = dataclasses.replace(SMALL, epochs=5, restarts=(last,), last_learning_rate=0.0)
     trained = fit.fit(recipe, clean[:64], tmp_path, start)
     assert "epoch 6 of 6" in capsys.readouterr().out
@@ -127,7 +127,15 @@ def test_a_run_with_photos_is_repeatable_and_the_weights_before_them_have_their_
 ) -> None:
     network, start = small
     last = Restart(
-        1, 0.001, pages=6, mixture=noise.BESIDE_PHOTOS, photos=6, parts=1, of_pages=noise.LIGHT, near=0.5, evenly=True
+        1,
+        0.001,
+        pages=6,
+        mixture=mixtures.BESIDE_PHOTOS,
+        photos=6,
+        parts=1,
+        of_pages=mixtures.LIGHT,
+        near=0.5,
+        evenly=True,
     )
     recipe = dataclasses.replace(SMALL, restarts=(last,))
     after, half = (

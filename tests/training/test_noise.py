@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Pixels
-from training import noise
+from training import mixtures, noise
 
 
 def test_it_has_the_factor_as_its_deviation_and_stays_in_range() -> None:
@@ -53,16 +53,16 @@ def test_low_passed_noise_keeps_its_deviation_and_makes_neighbours_alike() -> No
 @pytest.mark.parametrize(
     "of",
     [
-        noise.EVEN, noise.HARD, noise.HARDEST, noise.LIGHT, noise.LIGHTEST, noise.BESIDE_PHOTOS,
-        noise.LIGHT_BESIDE_PHOTOS, noise.ALL_BESIDE_PHOTOS, noise.ALL_ON_PAGES,
+        mixtures.EVEN, mixtures.HARD, mixtures.HARDEST, mixtures.LIGHT, mixtures.LIGHTEST, mixtures.BESIDE_PHOTOS,
+        mixtures.LIGHT_BESIDE_PHOTOS, mixtures.ALL_BESIDE_PHOTOS, mixtures.ALL_ON_PAGES,
     ],
 )  # fmt: skip
-def test_a_mixture_leaves_some_clean_and_spoils_the_others(of: noise.Mixture, digits: Pixels) -> None:
+def test_a_mixture_leaves_some_clean_and_spoils_the_others(of: mixtures.Mixture, digits: Pixels) -> None:
     clean = digits[:2000, ..., np.newaxis]
-    spoilt = noise.mixture(clean, of, np.random.default_rng(0))
+    spoilt = mixtures.spoil(clean, of, np.random.default_rng(0))
     same = (spoilt == clean).all(axis=(1, 2, 3)).mean()
     assert same == pytest.approx(of.ways["clean"], abs=0.02)
-    assert np.array_equal(spoilt, noise.mixture(clean, of, np.random.default_rng(0)))
+    assert np.array_equal(spoilt, mixtures.spoil(clean, of, np.random.default_rng(0)))
     assert sum(of.ways.values()) == pytest.approx(1)
     assert set(of.weights) <= set(noise.KINDS)
 
@@ -78,6 +78,6 @@ def test_the_hard_mixture_draws_some_kinds_more_often(monkeypatch: pytest.Monkey
         return noise.KINDS[name]._replace(spoil=spoil)
 
     monkeypatch.setattr(noise, "KINDS", {name: counting(name) for name in noise.KINDS})
-    noise.mixture(np.zeros((20_000, 1, 1, 1), np.float32), noise.HARD, np.random.default_rng(0))
+    mixtures.spoil(np.zeros((20_000, 1, 1, 1), np.float32), mixtures.HARD, np.random.default_rng(0))
     assert drawn["jpeg"] / drawn["blur"] == pytest.approx(5, rel=0.3)
     assert drawn["speckle"] / drawn["blur"] == pytest.approx(3, rel=0.3)
