@@ -14,7 +14,7 @@ MEMORY_LIMITS = (CGROUP / "memory.max", CGROUP / "memory" / "memory.limit_in_byt
 # Control groups without a limit name one of more bytes than this.
 NO_LIMIT = 1 << 60
 # mallopt(3)'s M_ARENA_MAX, and M_MMAP_THRESHOLD and M_TRIM_THRESHOLD in bytes. Smaller blocks are kept for the next:
-# with a threshold of 1 MiB, to clear new ones took three quarters of the CPU time of a picture of half a megapixel.
+# with a threshold of 1 MiB, to clear new ones took two thirds of the CPU time of a picture of half a megapixel.
 MALLOC_OPTIONS = {-8: 2, -3: 8 << 20, -1: 16 << 20}
 
 

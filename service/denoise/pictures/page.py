@@ -60,9 +60,9 @@ GLARE_LIGHT, GLARE_BY_PAPER = 0.8, 1.2
 GLARE_WINDOW_SHARE = 1 / 12
 VEILED_SHARE, VEILED_DEVIATIONS, LEAST_VEILED = 0.5, 7.0, 0.05
 LARGEST_GAIN_IN_GLARE = 8.0
-# Strokes softer than the first of these, in pixels, are sharpened, from the second on by the whole amount: so much of
-# what a pixel differs by from the mean of a window around it is added. Noise would grow with them: its deviation is up
-# to the first of these shares of the ink's strength, and from the second on nothing is sharpened.
+# Strokes softer than the first of SOFT_PX are sharpened, and from the second on by the whole amount. Sharpening adds
+# SHARPENED times what a pixel differs by from the mean of a window around it. Noise grows with it, so from the first of
+# NOISE_OF_SHARPENED on, a share of the ink's strength, it grows less, and from the second on nothing is sharpened.
 SOFT_PX, SHARPENED, SHARPENING_WINDOW_PX = (1.4, 2.2), 1.0, 7
 NOISE_OF_SHARPENED = (0.1, 0.2)
 
