@@ -6,32 +6,34 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from training import architectures, card, export, fit, mnist, score
-from training.recipes import RECIPES, Recipe
+import keras
 
-# The exported file must equal Keras on so many test digits.
-PROOF_DIGITS = 256
+from training import fit, mnist
+from training.errors import TrainingError
+from training.recipes import RECIPES, Recipe
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains, scores, exports and describes each model that the arguments name; all of them when they name none."""
     options = _options(arguments)
     train, test = mnist.load(options.data)
-    options.out.mkdir(parents=True, exist_ok=True)
     recipes = _recipes(options)
     for recipe in recipes:
         print(f"{recipe.name}: {recipe.title}")
         if options.fresh:
-            fit.forget(recipe, train.pixels, options.checkpoints, options.start)
-        network = fit.fit(recipe, train.pixels, options.checkpoints, options.start)
-        noisy = score.add_noise(test.pixels, recipe.scored_noise)
-        scores = score.score(test.pixels, noisy, export.answers(network, noisy)["restored"])
-        print(", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
-        proof, count, start = noisy[:PROOF_DIGITS], len(train.pixels), options.start
-        path = export.export(recipe, network, proof, count, scores, options.out, start)
-        card.write(recipe, path, test.pixels)
-        print(f"{path} and its card are written")
-    card.compare(options.out, test.pixels, max(recipe.scored_noise for recipe in recipes))
+            fit.forget(recipe, train.pixels, options.checkpoints, options.start_from)
+        network = fit.fit(recipe, train.pixels, options.checkpoints, options.start_from)
+        if not options.fit_only:
+            _publish(recipe, network, train.pixels, test.pixels, options)
+
+
+def _publish(
+    recipe: Recipe, network: keras.Model, train: mnist.Pixels, test: mnist.Pixels, options: argparse.Namespace
+) -> None:
+    from training import publish  # noqa: PLC0415  # It needs TensorFlow, which a network is fitted without.
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    publish.publish(recipe, network, test, len(train), options.out, options.start_from)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -42,14 +44,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--checkpoints", type=Path, default=Path(".checkpoints"), help="what a stopped run goes on from"
     )
+    parser.add_argument(
+        "--fit-only",
+        action="store_true",
+        help="train, and leave the export to a later run, which needs TensorFlow",
+    )
     parser.add_argument("--fresh", action="store_true", help="begin anew, not where a stopped run was")
     parser.add_argument(
-        "--start-from", type=Path, metavar="FILE", help="an exported file with weights in place of the first stretches"
+        "--start-from", type=Path, metavar="FILE", help="an exported file whose weights the run begins with"
     )
-    parser.add_argument(
-        "--stretches", type=_count, default=1, metavar="N", help="how many of the last stretches to run from there"
-    )
-    for name, kind in NUMBERS.items():
+    for name, kind in (NUMBERS | NUMBERS_OF_BLEND).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help="instead of the recipe's")
     parser.add_argument("--hidden", type=_count, nargs="+", metavar="N", help="layer sizes instead of the recipe's")
     options = parser.parse_args(arguments)
@@ -57,7 +61,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"there is no recipe named {unknown[0]!r}; there are {', '.join(RECIPES)}")
     if options.start_from and len(options.names) != 1:
         parser.error("--start-from has the weights of one model: name that one")
-    options.start = options.start_from and export.Start(options.start_from, options.stretches)
     return options
 
 
@@ -78,27 +81,30 @@ NUMBERS: dict[str, Callable[[str], float]] = {
     "batch": _count,
     "learning_rate": _share,
     "noise": _share,
-    "pages": _count,
     "seed": int,
 }
+NUMBERS_OF_BLEND = {"parts": _count, "digits": _count, "pages": _count, "photos": _count}
 
 
 def _recipes(options: argparse.Namespace) -> list[Recipe]:
     """The recipes that were named, with the numbers that were given in place of their own."""
-    numbers = {name: getattr(options, name) for name in NUMBERS}
-    numbers["hidden"] = options.hidden and tuple(options.hidden)
-    given = {name: value for name, value in numbers.items() if value is not None}
-    if "epochs" in given:
-        given["restarts"] = ()
-    pages = given.pop("pages", None)  # A network of one size sees no pages.
-    recipes = [dataclasses.replace(RECIPES[name], **given) for name in options.names or RECIPES]
-    return [dataclasses.replace(recipe, pages=pages) if pages and recipe.pages else recipe for recipe in recipes]
+    numbers, of_blend = (
+        {name: value for name in names if (value := getattr(options, name)) is not None}
+        for names in (NUMBERS, NUMBERS_OF_BLEND)
+    )
+    if options.hidden:
+        numbers["hidden"] = tuple(options.hidden)
+    recipes = [dataclasses.replace(RECIPES[name], **numbers) for name in options.names or RECIPES]
+    return [
+        dataclasses.replace(recipe, blend=dataclasses.replace(recipe.blend, **of_blend)) if recipe.blend else recipe
+        for recipe in recipes
+    ]
 
 
 if __name__ == "__main__":
     try:
         main()
-    except (mnist.DataError, architectures.ArchitectureError, export.ExportError, OSError) as error:
+    except (TrainingError, OSError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("\nstopped; the same command goes on from the last whole epoch")

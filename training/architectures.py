@@ -4,20 +4,23 @@ They give logits, not pixels, because the loss is cross-entropy from logits; the
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
-import tensorflow as tf
-from keras import layers
+import numpy as np
+from keras import KerasTensor, layers, ops
 
-from training.mnist import SIDE
+from training.errors import TrainingError
+from training.mnist import SIDE, Pixels
 
 # Four poolings take 28 pixels to 14, 7, 4 and 2.
 MOST_POOLINGS = 4
 # A black pixel is this probability of ink, a white one as far from 1.
 SMALLEST_P = 1e-3
+DIGITS_PER_CALL = 500
 
 
-class ArchitectureError(Exception):
+class ArchitectureError(TrainingError):
     """The layer sizes do not make such a network."""
 
 
@@ -76,7 +79,14 @@ def unet(hidden: Sequence[int]) -> keras.Model:
     return keras.Model(image, {"logits": logits})
 
 
-def _twice(x: keras.KerasTensor, channels: int) -> keras.KerasTensor:
+def answers(network: keras.Model, digits: Pixels) -> dict[str, Pixels]:
+    """A network's `restored`, and `code` where there is one, to `digits` `[count, height, width, 1]`, 0 … 1."""
+    outputs = network.predict(digits, batch_size=DIGITS_PER_CALL, verbose=0)
+    restored = ops.convert_to_numpy(ops.sigmoid(outputs["logits"]))
+    return {"restored": restored} | ({"code": outputs["code"]} if "code" in outputs else {})
+
+
+def _twice(x: KerasTensor, channels: int) -> KerasTensor:
     for _ in range(2):
         x = layers.Conv2D(channels, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
     return x
@@ -88,32 +98,33 @@ class PixelShuffle(layers.Layer):  # type: ignore[misc]  # Keras ships no types
     Onnxruntime takes several times as long for ONNX's own operator.
     """
 
-    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    def call(self, inputs: tuple[KerasTensor, KerasTensor]) -> KerasTensor:
         """Moves four channels to the four pixels of a square: the first half of them to its upper row."""
         x, like = inputs
         # In memory the two rows of a square already lie one after another, so reshaping is enough.
-        rows = tf.concat(tf.split(x, 2, axis=-1), axis=2)
-        return tf.reshape(rows, tf.shape(like))
+        rows = ops.concatenate(ops.split(x, 2, axis=-1), axis=2)
+        tensorflow = _tensorflow()
+        return tensorflow.reshape(rows, tensorflow.shape(like)) if tensorflow else ops.reshape(rows, ops.shape(like))
 
 
 class Mixed(layers.Layer):  # type: ignore[misc]  # Keras ships no types
     """A network's own logit and the input's, as far as the network trusts that."""
 
-    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    def call(self, inputs: tuple[KerasTensor, KerasTensor]) -> KerasTensor:
         """`[batch, height, width, 2]`, a logit and the logit of the trust, and the input's logit, to one logit."""
         own_and_trust, given = inputs
-        own, trust = tf.split(own_and_trust, 2, axis=-1)
-        return own + tf.sigmoid(trust) * given
+        own, trust = ops.split(own_and_trust, 2, axis=-1)
+        return own + ops.sigmoid(trust) * given
 
 
 class Logit(layers.Layer):  # type: ignore[misc]  # Keras ships no types
     """The inverse of the sigmoid, for pixels 0 … 1, kept finite."""
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
+    def call(self, x: KerasTensor) -> KerasTensor:
         """`log(x / (1 - x))`, pixel by pixel of `[batch, height, width, 1]`."""
         # onnxruntime is slow at these operators where the last axis has length 1.
-        x = tf.clip_by_value(tf.squeeze(x, -1), SMALLEST_P, 1 - SMALLEST_P)
-        return tf.expand_dims(tf.math.log(x) - tf.math.log(1 - x), -1)
+        x = ops.clip(ops.squeeze(x, -1), SMALLEST_P, 1 - SMALLEST_P)
+        return ops.expand_dims(ops.log(x) - ops.log(1 - x), -1)
 
 
 class NearestResize(layers.Layer):  # type: ignore[misc]  # Keras ships no types
@@ -127,6 +138,19 @@ class NearestResize(layers.Layer):  # type: ignore[misc]  # Keras ships no types
         super().__init__()
         self.side = side
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
+    def call(self, x: KerasTensor) -> KerasTensor:
         """`[batch, height, width, channels]` to `[batch, side, side, channels]`."""
-        return tf.raw_ops.ResizeNearestNeighbor(images=x, size=(self.side, self.side))
+        if tensorflow := _tensorflow():
+            return tensorflow.raw_ops.ResizeNearestNeighbor(images=x, size=(self.side, self.side))
+        for axis in (1, 2):
+            x = ops.take(x, np.arange(self.side) * x.shape[axis] // self.side, axis=axis)
+        return x
+
+
+def _tensorflow() -> Any | None:
+    """TensorFlow, where it is the backend: some of its operators become fewer and faster ones in the exported file."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf  # noqa: PLC0415  # Where another backend trains there need not be one.
+
+    return tf

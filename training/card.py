@@ -9,9 +9,11 @@ import onnx
 import onnxruntime
 from PIL import Image, ImageDraw, ImageFont
 
-from training import mixtures, noise, score
+from training import noise, parts, score
+from training.mixtures import Mixture
 from training.mnist import SIDE, Pixels
-from training.recipes import RECIPES, TUTORIAL_NOISE, Recipe, Restart
+from training.parts import Blend
+from training.recipes import RECIPES, TUTORIAL_NOISE, Recipe
 
 DIGITS_PER_ROW = 10
 # A digit of 28 pixels is too small to be looked at.
@@ -160,46 +162,33 @@ def _as_pictures(code: Pixels, side: int) -> Pixels:
     return code.reshape(-1, side, side, 1) / max(float(code.max()), 1e-9)
 
 
-def _stretch(restart: Restart) -> str:
-    """How one restart's stretch went."""
-    text = f"{restart.epochs} epochs from {restart.learning_rate}"
-    text += f", of which only {restart.broken_off} were run," if restart.broken_off else ""
-    text += " with more of what was hard"
-    of = restart.of_pages or restart.mixture
-    often = ", ".join(f"{kind} {weight:g} times" for kind, weight in of.weights.items())
-    text += f" ({often} as often as others{', on pages' if restart.of_pages else ''})"
-    text += f", {share:.0%} low-passed Gaussian" if (share := restart.mixture.ways.get(mixtures.LOW_PASSED)) else ""
-    text += f", {restart.digits:,} digits" if restart.digits else ""
-    text += f" and {restart.pages:,} pages"
-    text += f", {restart.near:.0%} of them at about 1×" if restart.near else ""
-    text += f", {restart.photos:,} pieces of synthetic photos" if restart.photos else ""
-    text += ", what is easy to clean counting nearly as much as what is hard" if restart.evenly else ""
-    return text + (f", averaged by {restart.averaging}" if restart.averaging else "")
-
-
 def _adam(recipe: Recipe) -> str:
     text = f"Adam at {recipe.learning_rate}"
     if recipe.last_learning_rate:
         text += f" falling to {recipe.last_learning_rate} along half a cosine"
-    if recipe.pages:
-        text += f", {recipe.pages:,} pages of digits in every epoch"
-    for restart in recipe.restarts:
-        text += f"; then {_stretch(restart)}"
-    if recipe.before_photos:
-        text += f"; {recipe.before_photos:.0%} of the weights are those before the first photos"
-    return text + (f"; weights averaged over parts of epochs by {recipe.averaging}" if recipe.averaging else "")
+    return text + (f", weights averaged over steps by {recipe.averaging}" if recipe.averaging else "")
 
 
-def _describe_start(recipe: Recipe, metadata: dict[str, str]) -> list[str]:
-    """A line on what the last stretch went on from, where the others were not run again."""
-    if "started_from" not in metadata:
-        return []
-    stretches = (recipe.epochs, *(restart.broken_off or restart.epochs for restart in recipe.restarts))
-    last = sum(stretches[-int(metadata["stretches"]) :])
+def _blend(blend: Blend) -> list[str]:
+    """A line for each kind of picture that a blind denoiser saw."""
     return [
-        f"- Only the last {last} epochs were run for this file, with a new Adam, from the weights of an earlier file "
-        f"that the epochs before them had made: {metadata['started_from']}"
+        f"- An epoch is {blend.parts} parts, each of {blend.digits:,} digits, {blend.pages:,} pages of digits of "
+        f"{parts.SIDE_PX}×{parts.SIDE_PX} px, {blend.near:.0%} of them at about 1×, and {blend.photos:,} pieces of "
+        "synthetic photos of the same size; what is easy to clean counts nearly as much as what is hard",
+        *(
+            f"- Noise of {on}: {_mixture(mixture)}"
+            for on, mixture in (("digits", blend.on_digits), ("pages", blend.on_pages))
+        ),
     ]
+
+
+def _mixture(mixture: Mixture) -> str:
+    ways = ", ".join(
+        f"{share:.0%} {f'{way} of the kinds below' if isinstance(way, int) else way}"
+        for way, share in mixture.ways.items()
+    )
+    often = ", ".join(f"{kind} {weight:g} times" for kind, weight in mixture.weights.items())
+    return f"{ways}; of the kinds {often} as often as others"
 
 
 def _front_matter(name: str, scores: dict[str, float], count: int) -> list[str]:
@@ -244,8 +233,9 @@ def _text(recipe: Recipe, metadata: dict[str, str], pictures: list[str], count: 
         f"- Trained on: {metadata['training_data']}, noise: {metadata['noise']}",
         f"- Network: {recipe.architecture.__name__}, hidden {recipe.hidden}",
         f"- Parameters: {int(metadata['parameters']):,}",
-        *_describe_start(recipe, metadata),
+        *([f"- Begun with the weights of the file of {begun}"] if (begun := metadata.get("started_from")) else []),
         f"- Epochs: {recipe.epochs}, in batches of {recipe.batch}, {_adam(recipe)}, seed {recipe.seed}",
+        *(_blend(recipe.blend) if recipe.blend else []),
         "",
         "## Scores",
         "",

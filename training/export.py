@@ -4,22 +4,21 @@ The file explains itself: models/README.md is the contract that the metadata wri
 """
 
 import base64
-import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import onnx
-import onnx.numpy_helper
 import onnx.reference
 import onnxruntime
 import tensorflow as tf
 import tf2onnx
 
-from training import mixtures, naming, noise
+from training import architectures, naming, noise, start
+from training.errors import TrainingError
 from training.mnist import Pixels
 from training.recipes import Recipe
 
@@ -27,26 +26,13 @@ from training.recipes import Recipe
 OPSET = 18
 # A pixel of the exported file's answer may differ so much from Keras' own, a code by this share of its largest number.
 TOLERANCE = 1e-5
-DIGITS_PER_CALL = 500
 AXES = ("batch", "height", "width")
 # The file carries so many digits with Keras' own answer to them.
 PROBE_DIGITS = 2
 
 
-class ExportError(Exception):
+class ExportError(TrainingError):
     """The converted file is not the network that was trained; the message says where they part. Nothing is written."""
-
-
-class Start(NamedTuple):
-    """Weights that take the place of a recipe's first stretches.
-
-    Attributes:
-        path: the exported file that has them.
-        stretches: how many of the last stretches are run from there.
-    """
-
-    path: Path
-    stretches: int
 
 
 def export(
@@ -56,7 +42,7 @@ def export(
     trained_on: int,
     scores: dict[str, float],
     out: Path,
-    start: Start | None = None,
+    begin: Path | None = None,
 ) -> Path:
     """Writes `out/<name>.onnx`, replacing an older one only when the new one is proved, and gives its path.
 
@@ -67,7 +53,7 @@ def export(
         trained_on: how many digits the network was trained on.
         scores: of the network on the test digits, kept in the file.
         out: folder.
-        start: what took the place of the first stretches, where something did.
+        begin: the exported file that the run began with the weights of, where there was one.
 
     Raises:
         ExportError: ONNX's checker, its reference evaluator or onnxruntime disagrees with Keras.
@@ -76,7 +62,7 @@ def export(
     today = datetime.now(UTC).date()
     naming.rename(model)
     naming.describe(model, recipe.name, recipe.title, recipe.task, today)
-    expected = answers(network, digits)
+    expected = architectures.answers(network, digits)
     probe = slice(0, PROBE_DIGITS)
     onnx.helper.set_model_props(
         model,
@@ -92,12 +78,12 @@ def export(
             "probe_input": base64.b64encode(digits[probe].astype("<f4").tobytes()).decode(),
             "probe_restored": base64.b64encode(expected["restored"][probe].astype("<f4").tobytes()).decode(),
         }
-        | _describe_start(start),
+        | ({"started_from": start.describe(begin)} if begin else {}),
     )
     prove(model, digits, expected)
     if network.input.shape[1] is None:  # Another size must do as well.
         wide = np.concatenate([digits, digits[:, ::-1]], axis=2)
-        prove(model, wide, answers(network, wide))
+        prove(model, wide, architectures.answers(network, wide))
     path = out / f"{recipe.name}.onnx"
     partial = path.with_suffix(".onnx.partial")
     partial.write_bytes(model.SerializeToString())
@@ -108,36 +94,17 @@ def export(
 def _data(recipe: Recipe, digits: int) -> str:
     """What the network saw clean."""
     text = f"MNIST, {digits:,} training digits"
-    if any(restart.photos for restart in recipe.restarts):
+    if recipe.blend and recipe.blend.photos:
         text += "; synthetic pages of these, of Hershey's vector digits and letters, and of DejaVu, STIX and CM type"
     return text
 
 
-def _describe_start(start: Start | None) -> dict[str, str]:
-    """Sha256 and date of the file that took the place of the first stretches, and how many stretches were run."""
-    if not start:
-        return {}
-    date = next(entry.value for entry in onnx.load(start.path).metadata_props if entry.key == "date")
-    digest = hashlib.sha256(start.path.read_bytes()).hexdigest()
-    return {"started_from": f"sha256 {digest}, of {date}", "stretches": str(start.stretches)}
-
-
 def _noise(recipe: Recipe) -> str:
-    if recipe.noise is None:
-        kinds = [*noise.KINDS]
-        if any(mixtures.LOW_PASSED in restart.mixture.ways for restart in recipe.restarts):
-            kinds += ["low-passed Gaussian"]
-        if any(restart.photos for restart in recipe.restarts):
-            kinds += ["what a photo does to a written sheet"]
+    if recipe.blend:
+        kinds = [*noise.KINDS, "low-passed Gaussian"]
+        kinds += ["what a photo does to a written sheet"] if recipe.blend.photos else []
         return f"any of {', '.join(kinds)}; scored under Gaussian, factor {recipe.scored_noise}"
     return f"Gaussian, factor {recipe.noise}, clipped to 0 … 1" if recipe.noise else "none"
-
-
-def answers(network: keras.Model, digits: Pixels) -> dict[str, Pixels]:
-    """Keras' own `restored`, and `code` where there is one, to `digits` `[count, height, width, 1]`, 0 … 1."""
-    outputs = network.predict(digits, batch_size=DIGITS_PER_CALL, verbose=0)
-    restored = keras.ops.convert_to_numpy(keras.ops.sigmoid(outputs["logits"]))
-    return {"restored": restored} | ({"code": outputs["code"]} if "code" in outputs else {})
 
 
 def convert(network: keras.Model) -> onnx.ModelProto:
@@ -163,43 +130,6 @@ def convert(network: keras.Model) -> onnx.ModelProto:
     # Once in many runs tf2onnx gives the first output an axis too many.
     model.graph.output[0].type.CopyFrom(model.graph.input[0].type)
     return model
-
-
-def restore(network: keras.Model, path: Path) -> None:
-    """Gives a network of convolutions the weights of an exported file, and proves on the file's probe that they fit.
-
-    Raises:
-        ExportError: the file is of another network, or the network's answer to the probe is not the file's.
-    """
-    model = onnx.load(path)
-    weights = _convolutions(model)
-    layers = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
-    theirs, ours = ([of[0].shape for of in kernels] for kernels in (weights, [layer.weights for layer in layers]))
-    if theirs != ours:
-        raise ExportError(f"{path} is of another network: it has kernels of {theirs}, the recipe's has {ours}")
-    for layer, kernel_and_bias in zip(layers, weights, strict=True):
-        layer.set_weights(kernel_and_bias)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    shape = json.loads(metadata["probe_shape"])
-    seen, expected = (
-        np.frombuffer(base64.b64decode(metadata[name]), "<f4").reshape(shape)
-        for name in ("probe_input", "probe_restored")
-    )
-    difference = float(np.max(np.abs(answers(network, seen)["restored"] - expected)))
-    if not difference <= TOLERANCE:
-        raise ExportError(f"the network with the weights of {path} differs from it by {difference:.2g} on the probe")
-
-
-def _convolutions(model: onnx.ModelProto) -> list[list[Pixels]]:
-    """Kernel and bias of each convolution, in their order in the file, laid out as Keras has them."""
-    stored = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
-    weights = []
-    for node in model.graph.node:
-        if node.op_type == "Conv":
-            kernel, *bias = (stored[name] for name in node.input[1:])
-            # tf2onnx leaves out a bias that is 0 everywhere.
-            weights.append([kernel.transpose(2, 3, 1, 0), *(bias or [np.zeros(len(kernel), np.float32)])])
-    return weights
 
 
 def _code(code: tf.Tensor) -> tf.Tensor:

@@ -13,9 +13,10 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
+
+from training.errors import TrainingError
 
 Pixels = NDArray[np.float32]
 
@@ -36,7 +37,7 @@ IMAGES_MAGIC = 0x803
 LABELS_MAGIC = 0x801
 
 
-class DataError(Exception):
+class DataError(TrainingError):
     """An archive is missing, damaged, or not what its name says; the message names the file and the way out."""
 
 
@@ -123,9 +124,6 @@ def _download(name: str, folder: Path) -> None:
 
 
 def _fetch(url: str, path: Path) -> None:
+    print(f"downloading {url}", flush=True)
     with urllib.request.urlopen(url, timeout=MIRROR_TIMEOUT_S) as answer, path.open("wb") as file:  # noqa: S310  # of MIRRORS
-        print(url)
-        progress = keras.utils.Progbar(int(answer.headers["Content-Length"] or 0) or None)
-        while chunk := answer.read(64 * 1024):
-            file.write(chunk)
-            progress.add(len(chunk))
+        shutil.copyfileobj(answer, file)

@@ -1,5 +1,6 @@
 """The networks are the tutorial's, layer by layer."""
 
+import keras
 import numpy as np
 import pytest
 from keras import layers
@@ -32,7 +33,9 @@ def test_the_convolutional_one_goes_28_14_7_4_and_back() -> None:
     ]  # fmt: skip
 
 
-def test_resizing_picks_tensorflow_1s_rows() -> None:
+@pytest.mark.parametrize("backend", ["tensorflow", "another"])
+def test_resizing_picks_tensorflow_1s_rows(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
     rows = np.arange(4, dtype=np.float32).reshape(1, 4, 1, 1) * np.ones((1, 4, 4, 1), np.float32)
     resized = architectures.NearestResize(7)(rows)
     assert np.asarray(resized)[0, :, 0, 0].tolist() == [0, 0, 1, 1, 2, 2, 3]

@@ -1,16 +1,13 @@
 """What is exported equals Keras, and nothing is written when it does not."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnx.numpy_helper
 import onnxruntime
 import pytest
 
 from tests.conftest import Pixels
-from training import export
+from training import architectures, export
 from training.recipes import RECIPES
 
 
@@ -26,7 +23,7 @@ def test_the_file_gives_what_keras_gives(name: str, noisy: Pixels, tmp_path: Pat
     path = export.export(recipe, network, noisy, 10, {"loss": 0.7}, tmp_path)
     session = onnxruntime.InferenceSession(path)
     restored, code = session.run(["restored", "code"], {"image": noisy})
-    expected = export.answers(network, noisy)
+    expected = architectures.answers(network, noisy)
     assert np.abs(restored - expected["restored"]).max() <= 1e-5
     assert np.abs(code - expected["code"]).max() <= 1e-5
     assert session.get_modelmeta().custom_metadata_map["task"] == recipe.task
@@ -41,7 +38,7 @@ def test_a_model_of_any_size_has_named_axes_and_no_code(noisy: Pixels, tmp_path:
     assert (image.name, image.shape) == ("image", ["batch", "height", "width", 1])
     assert (restored.name, restored.shape) == ("restored", ["batch", "height", "width", 1])
     wide = np.random.default_rng(0).random((2, 16, 80, 1), dtype=np.float32)
-    assert np.abs(session.run(None, {"image": wide})[0] - export.answers(network, wide)["restored"]).max() < 1e-5
+    assert np.abs(session.run(None, {"image": wide})[0] - architectures.answers(network, wide)["restored"]).max() < 1e-5
 
 
 def test_a_code_that_differs_is_not_written(noisy: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,31 +63,3 @@ def test_a_file_that_differs_is_not_written(noisy: Pixels, tmp_path: Path, monke
 def test_a_code_that_is_not_square_cannot_be_laid_out() -> None:
     with pytest.raises(export.ExportError, match="must be square"):
         export._code(np.zeros((1, 2, 3, 4), np.float32))
-
-
-def test_a_files_weights_go_back_into_a_network_and_it_says_where_they_came_from(noisy: Pixels, tmp_path: Path) -> None:
-    recipe = RECIPES["unet_dae"]
-    first, second = (recipe.architecture((4, 8, 8)) for _ in range(2))
-    path = export.export(recipe, first, noisy, 10, {}, tmp_path)
-    export.restore(second, path)
-    for weight, other in zip(first.get_weights(), second.get_weights(), strict=True):
-        assert np.array_equal(weight, other)
-    (tmp_path / "next").mkdir()
-    later = onnx.load(export.export(recipe, second, noisy, 10, {}, tmp_path / "next", start=export.Start(path, 1)))
-    metadata = {entry.key: entry.value for entry in later.metadata_props}
-    assert hashlib.sha256(path.read_bytes()).hexdigest() in metadata["started_from"]
-
-
-def test_weights_of_another_network_or_another_answer_to_the_probe_are_refused(noisy: Pixels, tmp_path: Path) -> None:
-    recipe = RECIPES["unet_dae"]
-    path = export.export(recipe, recipe.architecture((4, 8, 8)), noisy, 10, {}, tmp_path)
-    with pytest.raises(export.ExportError, match="is of another network"):
-        export.restore(recipe.architecture((4, 8, 12)), path)
-    with pytest.raises(export.ExportError, match="is of another network"):
-        export.restore(recipe.architecture((4, 8)), path)
-    model = onnx.load(path)
-    (kernel,) = (each for each in model.graph.initializer if each.dims == [2, 4, 3, 3])
-    kernel.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(kernel), kernel.name))
-    onnx.save(model, path)
-    with pytest.raises(export.ExportError, match="on the probe"):
-        export.restore(recipe.architecture((4, 8, 8)), path)

@@ -39,7 +39,24 @@ def test_a_run_writes_models_that_the_service_takes(
 
 
 def test_a_blind_run_draws_every_kind_of_noise(small_mnist: Path, tmp_path: Path) -> None:
-    options = ["--epochs", "1", "--pages", "12", "--hidden", "4", "8", "8", "--data", str(small_mnist)]
+    options = [
+        "--epochs",
+        "1",
+        "--parts",
+        "1",
+        "--digits",
+        "64",
+        "--pages",
+        "4",
+        "--photos",
+        "4",
+        "--hidden",
+        "4",
+        "8",
+        "8",
+        "--data",
+        str(small_mnist),
+    ]
     main(["unet_dae", *options, "--out", str(tmp_path / "out"), "--checkpoints", str(tmp_path / "kept")])
     card = (tmp_path / "out" / "unet_dae.md").read_text(encoding="utf-8")
     for kind in noise.KINDS:
