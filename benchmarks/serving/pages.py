@@ -55,16 +55,31 @@ def report(seconds: Seconds) -> Iterator[str]:
 
 def draw(shape: tuple[int, int]) -> bytes:
     """A PNG of noisy digits, SCALE times their size, light ink on black."""
+    file = io.BytesIO()
+    noisy = np.rint(255 * spoil(lay_out(shape))).astype(np.uint8)
+    Image.fromarray(noisy).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def lay_out(shape: tuple[int, int]) -> Pixels:
+    """A clean page `[height, width]` of digits, SCALE times their size, light ink on black, 0 … 1."""
+    rows, columns = (-(-length // (28 * SCALE)) for length in shape)
+    grid = np.resize(read_digits(), (rows, columns, 28, 28)).swapaxes(1, 2).reshape(rows * 28, columns * 28)
+    clean: Pixels = np.kron(grid, np.ones((SCALE, SCALE), np.float32))[: shape[0], : shape[1]]
+    return clean
+
+
+def read_digits() -> Pixels:
+    """The test digits, `[10000, 28, 28]`, light ink on black, 0 … 1."""
     content = gzip.decompress(TEST_DIGITS.read_bytes())
     digits = np.frombuffer(content, np.uint8, offset=HEADER_BYTES).reshape(-1, 28, 28)
-    rows, columns = (-(-length // (28 * SCALE)) for length in shape)
-    grid = np.resize(digits, (rows, columns, 28, 28)).swapaxes(1, 2).reshape(rows * 28, columns * 28)
-    large = np.kron(grid, np.ones((SCALE, SCALE), np.uint8))[: shape[0], : shape[1]]
-    clean: Pixels = large.astype(np.float32) / np.float32(255)
-    noisy = clean + NOISE * np.random.default_rng(SEED).standard_normal(shape, dtype=np.float32)
-    file = io.BytesIO()
-    Image.fromarray(np.rint(255 * np.clip(noisy, 0, 1)).astype(np.uint8)).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    return digits.astype(np.float32) / np.float32(255)
+
+
+def spoil(clean: Pixels) -> Pixels:
+    """Pixels of any shape with Gaussian noise, 0 … 1."""
+    noisy = clean + NOISE * np.random.default_rng(SEED).standard_normal(clean.shape, dtype=np.float32)
+    return np.clip(noisy, 0, 1)
 
 
 def _ask(url: str, content: bytes) -> float:

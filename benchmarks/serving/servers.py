@@ -75,8 +75,9 @@ def _wait_for_answer(stack: Stack, url: str, server: subprocess.Popen[bytes], lo
 
 
 def _end(process: psutil.Process) -> None:
-    family = [*process.children(recursive=True), process]
+    family = [process]
     with contextlib.suppress(psutil.NoSuchProcess):
+        family = [*process.children(recursive=True), process]
         process.send_signal(signal.SIGINT)
     _, alive = psutil.wait_procs(family, timeout=STOP_S)
     for member in alive:

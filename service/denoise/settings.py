@@ -22,7 +22,8 @@ from denoise.logs import Form
 Device = Literal["auto", "cuda", "cpu"]
 # What a browser sends as Origin: https://www.rfc-editor.org/rfc/rfc6454#section-6.2
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,]+")
-Precision = Literal["float32", "bfloat16"]
+# `tfloat32` is TF32: float32 of which a GPU multiplies the first 11 bits of the mantissa.
+Precision = Literal["float32", "tfloat32", "bfloat16"]
 AllowedPrecision = Literal["auto", "float32"]
 MAX_PIXELS = 50_000_000
 # pip lays the models beside this file; in a clone they lie at the top.
@@ -49,8 +50,8 @@ class Settings(BaseSettings):
     )
     precision: AllowedPrecision = Field(
         "auto",
-        description="`auto` lets each model multiply in bfloat16 where the processor is faster so and the answers "
-        "prove to be alike, `float32` never does",
+        description="`auto` lets each model multiply in bfloat16 on the processor, or in TF32 on a GPU, where it is "
+        "faster so and the answers prove to be alike, `float32` never does",
     )
     workers: PositiveInt | None = Field(
         None,

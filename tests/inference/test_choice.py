@@ -11,7 +11,7 @@ from denoise.inference import choice, clock
 from denoise.inference.choice import Choice
 from denoise.inference.denoiser import Restored
 from denoise.inference.proof import examples
-from denoise.inference.ways import CPU, CUDA, OPENVINO, OPENVINO_BFLOAT16, Way, Ways
+from denoise.inference.ways import CPU, CUDA, CUDA_TFLOAT32, OPENVINO, OPENVINO_BFLOAT16, Way, Ways
 from denoise.pictures import Pixels
 
 WAYS = Ways((OPENVINO_BFLOAT16, OPENVINO, CPU), {CUDA: "There is none."})
@@ -79,6 +79,25 @@ def test_a_way_that_is_hardly_faster_is_not_taken(time: Clock) -> None:
     model, chosen = choose(time, {OPENVINO_BFLOAT16: 9})
     assert model.way == CPU
     assert set(chosen.ruled_out) == {OPENVINO, OPENVINO_BFLOAT16}
+
+
+def choose_on_gpu(time: Clock, ticks: float, off: float = 0.0, *, among: tuple[Way, ...]) -> tuple[Timed, Choice]:
+    """What is chosen when TF32 takes so long and is off by so much, and float32 takes a tick on the GPU."""
+    spent = TICKS | {CUDA_TFLOAT32: ticks, CUDA: 1}
+    return choice.choose(Ways(among, {}), lambda way: Timed(way, time, spent[way], off if way == CUDA_TFLOAT32 else 0))
+
+
+@pytest.mark.parametrize("among", [(CUDA_TFLOAT32, CUDA), (CUDA_TFLOAT32, CUDA, CPU)])
+def test_a_gpu_multiplies_in_tf32_only_where_that_saves_much_and_is_exact_enough(
+    time: Clock, among: tuple[Way, ...]
+) -> None:
+    assert choose_on_gpu(time, 0.8, among=among)[0].way == CUDA_TFLOAT32
+    model, chosen = choose_on_gpu(time, 0.9, among=among)
+    assert model.way == CUDA
+    assert chosen.ruled_out[CUDA_TFLOAT32] == f"It takes 90 µs for a digit, {CUDA} 100 µs."
+    model, chosen = choose_on_gpu(time, 0.1, off=0.02, among=among)
+    assert model.way == CUDA
+    assert chosen.ruled_out[CUDA_TFLOAT32].endswith("allowed is 0.01, or 0.001 on the mean.")
 
 
 def refuse(failing: set[Way], time: Clock) -> Callable[[Way], Timed]:

@@ -8,8 +8,10 @@ import onnxruntime
 import pytest
 
 from denoise.errors import SetupError
-from denoise.inference import denoiser, onnx_runner
-from denoise.inference.ways import CPU, CUDA
+from denoise.inference import choice, denoiser, onnx_runner
+from denoise.inference.denoiser import Denoiser
+from denoise.inference.ways import CPU, CUDA, CUDA_TFLOAT32, TOLERANCES, Way
+from denoise.settings import AllowedPrecision, Precision
 from tests.conftest import ROOT, tiny_model
 
 
@@ -91,19 +93,21 @@ def test_a_gpu_that_is_insisted_on_and_not_there_stops_the_start(tiny_models: Pa
         denoiser.load(tiny_models, "cuda", threads=1)
 
 
+@pytest.mark.parametrize("precision", ["float32", "auto"])
 def test_auto_falls_back_to_the_cpu_and_says_so(
-    tiny_models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tiny_models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, precision: AllowedPrecision
 ) -> None:
     # The runtime says that it was built with CUDA, but no session gets it: what a machine without a driver sees.
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [onnx_runner.CUDA, onnx_runner.CPU])
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
     monkeypatch.setattr(onnxruntime, "InferenceSession", _without_gpu(onnxruntime.InferenceSession))
     with caplog.at_level(logging.WARNING):
-        models = denoiser.load(tiny_models, "auto", threads=1)
-    assert {model.way for model in models.values()} == {CPU}
-    assert caplog.text.count("FALLING BACK TO THE CPU from any on: No GPU") == 1
-    with pytest.raises(SetupError, match="No GPU that onnxruntime can use was found"):
-        denoiser.load(tiny_models, "cuda", threads=1)
+        models = denoiser.load(tiny_models, "auto", 1, precision)
+        assert not any(model.way.on_gpu for model in models.values())
+        assert caplog.text.count("FALLING BACK TO THE CPU from any on: No GPU") == 1
+        with pytest.raises(SetupError, match="No GPU that onnxruntime can use was found"):
+            denoiser.load(tiny_models, "cuda", 1, precision)
+        assert caplog.text.count("FALLING BACK") == 1
 
 
 def _without_gpu(session: type[onnxruntime.InferenceSession]) -> object:
@@ -118,3 +122,31 @@ def _without_gpu(session: type[onnxruntime.InferenceSession]) -> object:
 def test_every_model_runs_on_the_gpu() -> None:
     models = denoiser.load(ROOT / "models", "cuda", threads=1)
     assert {model.way for model in models.values()} == {CUDA}
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" not in onnxruntime.get_available_providers(), reason="no GPU here")
+@pytest.mark.parametrize("reference", [CPU, CUDA])
+def test_every_model_proves_itself_in_tf32(reference: Way) -> None:
+    for path in (ROOT / "models").glob("*.onnx"):
+        model = Denoiser(path, CUDA_TFLOAT32, 1)
+        assert model.difference <= TOLERANCES["tfloat32"].largest
+        choice._prove(model, Denoiser(path, reference, 1))
+
+
+@pytest.mark.parametrize(("precision", "use"), [("float32", "0"), ("tfloat32", "1")])
+def test_a_gpu_uses_tf32_only_where_that_is_the_precision(
+    monkeypatch: pytest.MonkeyPatch, precision: Precision, use: str
+) -> None:
+    asked: list[object] = []
+
+    class Session:
+        def __init__(self, _content: bytes, _options: object, providers: list[object]) -> None:
+            asked.extend(providers)
+
+        def get_providers(self) -> list[str]:
+            return [onnx_runner.CUDA]
+
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    onnx_runner.OnnxRunner(Path("any.onnx"), b"", onnx_runner.CUDA, precision, any_size=True, threads=1)
+    assert asked == [(onnx_runner.CUDA, onnx_runner.CUDA_OPTIONS | {"use_tf32": use}), onnx_runner.CPU]

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from denoise.errors import SetupError
-from denoise.inference import choice, denoiser, openvino_runner, ways
+from denoise.inference import choice, denoiser, onnx_runner, openvino_runner, ways
 from denoise.inference.denoiser import Denoiser
-from denoise.inference.ways import CPU, CUDA, OPENVINO, OPENVINO_BFLOAT16
+from denoise.inference.ways import CPU, CUDA, CUDA_TFLOAT32, OPENVINO, OPENVINO_BFLOAT16
 from denoise.pictures import Pixels
 from tests.conftest import ROOT, tiny_model
 
@@ -31,6 +31,17 @@ def test_where_openvino_is_missing_the_cpu_provider_serves(tiny_models: Path, mo
     assert {model.way for model in models.values()} == {CPU}
     assert models["copy"].ruled_out[OPENVINO_BFLOAT16] == "OpenVINO is not installed here."
     assert models["copy"].ruled_out[CUDA] == "DENOISE_DEVICE=cpu uses no GPU."
+    assert models["copy"].ruled_out[CUDA_TFLOAT32] == "DENOISE_DEVICE=cpu uses no GPU."
+
+
+def test_a_gpu_may_multiply_in_tf32_unless_float32_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_runner, "has_cuda", lambda: True)
+    assert ways.find("cuda", "auto").open == (CUDA_TFLOAT32, CUDA)
+    assert ways.find("auto", "auto").open[:2] == (CUDA_TFLOAT32, CUDA)
+    found = ways.find("cuda", "float32")
+    assert found.open == (CUDA,)
+    assert found.closed[CUDA_TFLOAT32] == "DENOISE_PRECISION=float32 allows no other precision."
+    assert ways.find("auto", "float32").open == (CUDA, CPU)
 
 
 def test_the_log_tells_of_ruled_out_ways_at_debug_level_alone(

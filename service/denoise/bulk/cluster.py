@@ -33,7 +33,6 @@ from denoise.bulk.processes import PROCESSES_ON_A_GPU, Engine
 from denoise.bulk.tables import RowRange
 from denoise.errors import RequestError, SetupError
 from denoise.inference.denoiser import load_elsewhere
-from denoise.inference.ways import CUDA
 from denoise.pictures import tiff
 from denoise.pictures.images import Kind
 
@@ -182,7 +181,7 @@ def _outcomes(pieces: Sequence[BulkPiece], job: BulkJob, *, alone: bool) -> Gene
             fn_constructor_args=(ray.put(list(pieces)), job.engine, job.work.size),
             compute=pool,
             num_cpus=1,
-            num_gpus=1 / PROCESSES_ON_A_GPU if job.engine.way == CUDA else 0,
+            num_gpus=1 / PROCESSES_ON_A_GPU if job.engine.way.on_gpu else 0,
             max_task_retries=RETRIES,
         )
     for row in rows.iter_rows():

@@ -10,7 +10,6 @@ from denoise.bulk.provenance import Maker
 from denoise.cli.client import HttpClient
 from denoise.errors import UnknownModel
 from denoise.inference import denoiser
-from denoise.inference.ways import CUDA
 from denoise.pictures.parameters import Parameters
 from denoise.settings import Settings
 
@@ -44,7 +43,7 @@ def local(settings: Settings, parameters: Parameters, jobs: int | None) -> Backe
     path = settings.models / f"{name}.onnx"
     (model,) = denoiser.load_files([path], settings.device, machine.cpus(), settings.precision)
     maker = Maker(__version__, name, model.sha256, parameters)
-    jobs = jobs or min(machine.cpus(), PROCESSES_ON_A_GPU if model.way == CUDA else machine.cpus())
+    jobs = jobs or min(machine.cpus(), PROCESSES_ON_A_GPU if model.way.on_gpu else machine.cpus())
     return Backend(
         cleaner(model, parameters, settings.max_pixels),
         arrays.work(model, model.size, jobs, parameters),

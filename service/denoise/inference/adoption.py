@@ -107,7 +107,7 @@ def _trial(size: tuple[int, int] | None) -> Trial:
 
 def _run(path: Path, model: Model, pixels: Pixels) -> Pixels:
     try:
-        runner = OnnxRunner(path, model.SerializeToString(), CPU, any_size=False, threads=1)
+        runner = OnnxRunner(path, model.SerializeToString(), CPU, "float32", any_size=False, threads=1)
         return np.asarray(runner.run(pixels)[0])
     except SetupError:
         raise

@@ -16,7 +16,7 @@ from denoise.errors import SetupError
 from denoise.inference import proof
 from denoise.inference.clock import DIGIT, warm_and_time
 from denoise.inference.proof import Difference
-from denoise.inference.ways import CUDA, TOLERANCES, Way, Ways
+from denoise.inference.ways import OPENVINO, TOLERANCES, Way, Ways
 from denoise.pictures import Pixels
 
 if sys.platform != "win32":
@@ -24,7 +24,8 @@ if sys.platform != "win32":
 
 # The environment variable that names the workers' file.
 FILE = "DENOISER_WAYS_FILE"
-# Another way is taken for the CPU provider only where it needs at most this share of its time.
+# A way is taken for the last one, or for the exact one of its provider, only where it needs at most this share of its
+# time.
 WORTHWHILE_SHARE = 0.85
 
 
@@ -66,7 +67,7 @@ def choose(ways: Ways, load: Callable[[Way], Model]) -> tuple[Model, Choice]:
     reference = load(last)
     models, ruled_out = [reference], {}
     for way in others:
-        if rival := next((model.way for model in models[1:] if model.way.provider == way.provider), None):
+        if way == OPENVINO and (rival := next((m.way for m in models if m.way.provider == way.provider), None)):
             ruled_out[way] = f"{rival} works, which is faster wherever the processor has it."
             continue
         try:
@@ -78,9 +79,10 @@ def choose(ways: Ways, load: Callable[[Way], Model]) -> tuple[Model, Choice]:
             models.append(model)
     if len(models) == 1:
         return reference, Choice(last, ruled_out)
-    seconds = warm_and_time(models, reference.size, on_gpu=any(model.way == CUDA for model in models))
+    seconds = warm_and_time(models, reference.size, on_gpu=any(model.way.on_gpu for model in models))
     times = {model.way: each for model, each in zip(models, seconds, strict=True)}
-    best = min(models, key=lambda model: times[model.way] * (WORTHWHILE_SHARE if model is reference else 1))
+    worthwhile = [model for model in models if _is_worthwhile(model.way, times)]
+    best = min(worthwhile, key=lambda model: times[model.way] * (WORTHWHILE_SHARE if model is reference else 1))
     best.seconds_per_pixel = times[best.way]
     slower = {way: _compare_times(way, best.way, times) for way in times if way != best.way}
     return best, Choice(best.way, ruled_out | slower)
@@ -98,6 +100,12 @@ def _prove(model: Candidate, reference: Candidate) -> None:
     worst = Difference(max(each.largest for each in found), max(each.mean for each in found))
     if not worst.fits(tolerance):
         raise SetupError(f"Its answers are off by {worst}; allowed is {tolerance}.")
+
+
+def _is_worthwhile(way: Way, times: Mapping[Way, float]) -> bool:
+    """Whether a way saves enough time for what it is less exact than float32 by the same provider."""
+    exact = Way(way.provider, "float32")
+    return way == exact or exact not in times or times[way] <= WORTHWHILE_SHARE * times[exact]
 
 
 def _compare_times(way: Way, best: Way, times: Mapping[Way, float]) -> str:

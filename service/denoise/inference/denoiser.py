@@ -13,7 +13,7 @@ from denoise.inference import choice, contract, onnx_runner, proof, ways
 from denoise.inference.choice import Choice
 from denoise.inference.clock import warm_and_time
 from denoise.inference.contract import Task
-from denoise.inference.ways import CPU, CUDA, TOLERANCES, Way, Ways
+from denoise.inference.ways import CPU, CUDA, CUDA_TFLOAT32, OPENVINO, TOLERANCES, Way, Ways
 from denoise.pictures import Pixels
 from denoise.settings import AllowedPrecision, Device
 
@@ -108,16 +108,16 @@ class _Loader:
         """A file's model in a way that was chosen before. Raises SetupError."""
         denoiser = Denoiser(path, chosen.way, self._threads)
         if len(self._ways.open) > 1:
-            (denoiser.seconds_per_pixel,) = warm_and_time([denoiser], denoiser.size, on_gpu=chosen.way == CUDA)
+            (denoiser.seconds_per_pixel,) = warm_and_time([denoiser], denoiser.size, on_gpu=chosen.way.on_gpu)
         return denoiser
 
     def _try(self, path: Path, way: Way) -> Denoiser:
         try:
             return Denoiser(path, way, self._threads)
         except SetupError as error:
-            if way == CUDA and len(self._ways.open) > 1:
+            if way == CUDA and CPU in self._ways.open:
                 log.warning("FALLING BACK TO THE CPU from %s on: %s", path.stem, error)
-                self._ways = self._ways.without(CUDA, str(error))
+                self._ways = self._ways.without(CUDA, str(error)).without(CUDA_TFLOAT32, str(error))
             raise
 
 
@@ -164,7 +164,7 @@ def load_elsewhere(path: Path, way: Way) -> Denoiser:
     try:
         return Denoiser(path, way, 1)
     except SetupError:
-        if way in (CPU, CUDA):
+        if way.provider != OPENVINO.provider:
             raise
         return Denoiser(path, CPU, 1)
 

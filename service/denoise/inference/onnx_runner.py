@@ -10,6 +10,7 @@ import numpy as np
 from denoise.errors import SetupError
 from denoise.inference.contract import Description, Tensor
 from denoise.pictures import Pixels
+from denoise.settings import Precision
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -18,8 +19,6 @@ LARGEST_FOR_ONE_THREAD = 128 * 128
 CUDA_OPTIONS = {
     # The default searches again, for most of a second, at every new shape.
     "cudnn_conv_algo_search": "HEURISTIC",
-    # TF32 has a mantissa of ten bits; it would need a tolerance that hides real faults.
-    "use_tf32": "0",
 }
 SMALLEST_INPUT = (1, 8, 8, 1)
 ORT_LOGS_FATAL = 4
@@ -28,12 +27,14 @@ ORT_LOGS_FATAL = 4
 class OnnxRunner:
     """A model in sessions of onnxruntime's. Threads may share it."""
 
-    def __init__(self, path: Path, content: bytes, provider: str, *, any_size: bool, threads: int) -> None:
+    def __init__(
+        self, path: Path, content: bytes, provider: str, precision: Precision, *, any_size: bool, threads: int
+    ) -> None:
         """`content` is what the file at `path` holds. Large pictures, of a model of any size, run with `threads`.
 
         Raises SetupError when the file, or the provider, cannot be used.
         """
-        self._session = _session(path, content, provider, 1)
+        self._session = _session(path, content, provider, 1, precision)
         self._wide = self._session
         self._keeps_memory = any_size and provider == CPU
         if self._keeps_memory and threads > 1:
@@ -96,7 +97,7 @@ def _shrinking() -> Any:
     return options
 
 
-def _session(path: Path, content: bytes, provider: str, threads: int) -> Any:
+def _session(path: Path, content: bytes, provider: str, threads: int, precision: Precision = "float32") -> Any:
     """The `InferenceSession` for a file. Raises SetupError when the file, or the provider, cannot be used."""
     onnxruntime = _onnxruntime()
     if provider == CUDA:
@@ -107,7 +108,8 @@ def _session(path: Path, content: bytes, provider: str, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = ORT_LOGS_FATAL  # Errors are raised as exceptions as well.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # Idle threads would burn their CPU.
-    providers = [(CUDA, CUDA_OPTIONS), CPU] if provider == CUDA else [CPU]
+    cuda = CUDA_OPTIONS | {"use_tf32": "1" if precision == "tfloat32" else "0"}  # onnxruntime would use it by itself.
+    providers = [(CUDA, cuda), CPU] if provider == CUDA else [CPU]
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # onnxruntime's exceptions have no base class of their own.

@@ -24,16 +24,22 @@ class Way(NamedTuple):
     provider: str
     precision: Precision
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU runs the model."""
+        return self.provider == onnx_runner.CUDA
+
     def __str__(self) -> str:
         return f"{self.provider} in {self.precision}"
 
 
+CUDA_TFLOAT32 = Way(onnx_runner.CUDA, "tfloat32")
 CUDA = Way(onnx_runner.CUDA, "float32")
 CPU = Way(onnx_runner.CPU, "float32")
 OPENVINO = Way(openvino_runner.PROVIDER, "float32")
 OPENVINO_BFLOAT16 = Way(openvino_runner.PROVIDER, "bfloat16")
-# The last one runs every model that keeps the contract: it is what the others are measured by.
-ALL = (CUDA, OPENVINO_BFLOAT16, OPENVINO, CPU)
+# The last one that is open runs every model that keeps the contract: it is what the others are measured by.
+ALL = (CUDA_TFLOAT32, CUDA, OPENVINO_BFLOAT16, OPENVINO, CPU)
 
 
 class Tolerance(NamedTuple):
@@ -47,8 +53,12 @@ class Tolerance(NamedTuple):
 
 
 # float32 stays far under its tolerance everywhere. bfloat16 has eight bits: a pixel near a stroke's edge may be off by
-# several of 255 steps, and the PSNR of noisy digits changes by some thousandths of a dB.
-TOLERANCES: Mapping[Precision, Tolerance] = {"float32": Tolerance(1e-4, 1e-4), "bfloat16": Tolerance(0.05, 0.003)}
+# several of 255 steps, and the PSNR of noisy digits changes by some thousandths of a dB. TF32 has eleven bits.
+TOLERANCES: Mapping[Precision, Tolerance] = {
+    "float32": Tolerance(1e-4, 1e-4),
+    "tfloat32": Tolerance(0.01, 0.001),
+    "bfloat16": Tolerance(0.05, 0.003),
+}
 
 
 class Runner(Protocol):
@@ -85,13 +95,19 @@ def find(device: Device, precision: AllowedPrecision) -> Ways:
 
 def _why_not(way: Way, device: Device, precision: AllowedPrecision) -> str:
     """Why a way cannot be tried; "" when it can."""
+    if way.on_gpu:
+        return _why_no_cuda(way, device, precision)
     if device == "cuda":
-        return "" if way == CUDA and onnx_runner.has_cuda() else _WITHOUT_CUDA if way == CUDA else _ON_CUDA_ALONE
-    if way == CUDA:
-        return "DENOISE_DEVICE=cpu uses no GPU." if device == "cpu" else "" if onnx_runner.has_cuda() else _WITHOUT_CUDA
-    if way == CPU:
-        return ""
-    return _why_no_openvino(way, precision)
+        return "DENOISE_DEVICE=cuda insists on a GPU."
+    return "" if way == CPU else _why_no_openvino(way, precision)
+
+
+def _why_no_cuda(way: Way, device: Device, precision: AllowedPrecision) -> str:
+    if device == "cpu":
+        return "DENOISE_DEVICE=cpu uses no GPU."
+    if way.precision != "float32" and precision == "float32":
+        return "DENOISE_PRECISION=float32 allows no other precision."
+    return "" if onnx_runner.has_cuda() else _WITHOUT_CUDA
 
 
 def _why_no_openvino(way: Way, precision: AllowedPrecision) -> str:
@@ -110,14 +126,13 @@ _WITHOUT_CUDA = (
     "The onnxruntime installed here is built without CUDA; "
     "an environment made from requirements/cuda.txt has the one with it."
 )
-_ON_CUDA_ALONE = "DENOISE_DEVICE=cuda insists on a GPU."
 
 
 def open_file(way: Way, path: Path, content: bytes, *, any_size: bool, threads: int) -> Runner:
     """Loads the file at `path`, which holds `content`, to run in a way. Raises SetupError."""
     if way.provider == openvino_runner.PROVIDER:
         return OpenVinoRunner(path, content, way.precision, any_size=any_size, threads=threads)
-    return OnnxRunner(path, content, way.provider, any_size=any_size, threads=threads)
+    return OnnxRunner(path, content, way.provider, way.precision, any_size=any_size, threads=threads)
 
 
 def versions() -> dict[str, str]:

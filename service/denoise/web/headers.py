@@ -14,7 +14,7 @@ HEADERS: dict[str, Declaration] = {
     "Server-Timing": _text("Milliseconds of each stage; of several pictures `total`.", "decode;dur=0.2, infer;dur=1.1"),
     "X-Model": _text("The model that answered.", "unet_dae"),
     "X-Execution-Provider": _text("Where the model really ran.", "CPUExecutionProvider"),
-    "X-Precision": _text("In which precision the model multiplied: `float32` or `bfloat16`.", "float32"),
+    "X-Precision": _text("How the model multiplied: in `float32`, `bfloat16` or `tfloat32` (TF32).", "float32"),
     "X-Input-Inverted": {
         "description": "Of one picture: whether its ink was taken to be dark on light paper.",
         "schema": {"type": "boolean"},
