@@ -92,6 +92,8 @@ def _recipes(options: argparse.Namespace) -> list[Recipe]:
         {name: value for name in names if (value := getattr(options, name)) is not None}
         for names in (NUMBERS, NUMBERS_OF_BLEND)
     )
+    if "epochs" in numbers:
+        numbers |= {"cooldown": None, "cosine": None}
     if options.hidden:
         numbers["hidden"] = tuple(options.hidden)
     recipes = [dataclasses.replace(RECIPES[name], **numbers) for name in options.names or RECIPES]

@@ -104,10 +104,17 @@ def _divergence(truth: KerasTensor, logits: KerasTensor) -> KerasTensor:
 
 
 def _rate(recipe: Recipe, epoch: float) -> float:
-    """The learning rate at a point of the run: half a cosine down to the last (Loshchilov and Hutter, 2017)."""
+    """The learning rate at a point of the run: half a cosine down to the last (Loshchilov and Hutter, 2017).
+
+    A cooldown ends it along a line instead (Hägele et al., 2024).
+    """
     first = recipe.learning_rate
     last = recipe.last_learning_rate or first
-    return last + (first - last) * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
+    on_cosine = epoch if recipe.cooldown is None else min(epoch, recipe.cooldown)
+    rate = last + (first - last) * (1 + math.cos(math.pi * on_cosine / (recipe.cosine or recipe.epochs))) / 2
+    if recipe.cooldown is None or epoch <= recipe.cooldown:
+        return rate
+    return last + (rate - last) * (recipe.epochs - epoch) / (recipe.epochs - recipe.cooldown)
 
 
 def forget(recipe: Recipe, clean: Pixels, checkpoints: Path, begin: Path | None = None) -> None:

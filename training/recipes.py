@@ -27,6 +27,8 @@ class Recipe:
         learning_rate: Adam's.
         seed: of weights, order and noise.
         last_learning_rate: the rate falls to it along half a cosine; None: it stays.
+        cooldown: the epoch from which the rate falls along a line instead, so that a run ends before its cosine does.
+        cosine: epochs after which the cosine would have ended, where there is a cooldown.
         blend: the pictures that a blind denoiser sees, drawn anew for every epoch.
         averaging: share of the average of weights so far that is kept at each step; 0: the last weights count.
         precision: of the training's arithmetic; the exported file is float32 always.
@@ -43,6 +45,8 @@ class Recipe:
     learning_rate: float
     seed: int
     last_learning_rate: float | None = None
+    cooldown: int | None = None
+    cosine: int | None = None
     blend: Blend | None = None
     averaging: float = 0.0
     precision: str = "float32"
@@ -99,11 +103,13 @@ RECIPES = {
             architecture=architectures.unet,
             hidden=(32, 64, 128),
             noise=None,
-            epochs=150,
+            epochs=112,
             batch=512,
             learning_rate=0.002,
             seed=1,
             last_learning_rate=1e-5,
+            cooldown=107,
+            cosine=200,
             # Compiled networks take one number of pictures a step: these are five, four and five whole batches.
             blend=Blend(
                 parts=40,

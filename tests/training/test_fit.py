@@ -81,8 +81,12 @@ def test_what_is_trained_is_the_average_of_the_weights_so_far(clean: Pixels, tmp
 
 
 def test_the_learning_rate_falls_along_half_a_cosine_where_it_falls() -> None:
-    recipe = dataclasses.replace(BLIND, epochs=20, learning_rate=0.002, last_learning_rate=1e-5)
+    recipe = dataclasses.replace(
+        BLIND, epochs=20, learning_rate=0.002, last_learning_rate=1e-5, cooldown=None, cosine=None
+    )
     assert [fit._rate(recipe, epoch) for epoch in (0, 10, 20)] == pytest.approx([0.002, 0.001005, 1e-5])
+    ended = dataclasses.replace(recipe, epochs=14, cooldown=10, cosine=20)
+    assert [fit._rate(ended, epoch) for epoch in (0, 10, 12, 14)] == pytest.approx([0.002, 0.001005, 0.0005075, 1e-5])
     assert fit._rate(RECIPES["conv_dae"], 7) == RECIPES["conv_dae"].learning_rate
 
 
