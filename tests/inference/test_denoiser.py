@@ -148,5 +148,5 @@ def test_a_gpu_uses_tf32_only_where_that_is_the_precision(
 
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
-    onnx_runner.OnnxRunner(Path("any.onnx"), b"", onnx_runner.CUDA, precision, any_size=True, threads=1)
+    onnx_runner.OnnxRunner(Path("any.onnx"), b"", onnx_runner.CUDA, precision, any_size=False, threads=1)
     assert asked == [(onnx_runner.CUDA, onnx_runner.CUDA_OPTIONS | {"use_tf32": use}), onnx_runner.CPU]
