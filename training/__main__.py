@@ -33,7 +33,8 @@ def _publish(
     from training import publish  # noqa: PLC0415  # It needs TensorFlow, which a network is fitted without.
 
     options.out.mkdir(parents=True, exist_ok=True)
-    publish.publish(recipe, network, test, len(train), options.out, options.start_from)
+    log = fit.log_of(fit.checkpoint(recipe, train, options.checkpoints, options.start_from))
+    publish.publish(recipe, network, test, len(train), log, options.out, options.start_from)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

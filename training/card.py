@@ -229,7 +229,8 @@ def _text(recipe: Recipe, metadata: dict[str, str], pictures: list[str], count: 
         *(f"![{name}](pictures/{name})\n" for name in pictures),
         "## How it was made",
         "",
-        f"- By `python -m training` on {metadata['date']}, with the numbers below",
+        f"- By `python -m training` on {metadata['date']}, with the numbers below; "
+        f"[the loss of each epoch]({recipe.name}.log)",
         f"- Trained on: {metadata['training_data']}, noise: {metadata['noise']}",
         f"- Network: {recipe.architecture.__name__}, hidden {recipe.hidden}",
         f"- Parameters: {int(metadata['parameters']):,}",

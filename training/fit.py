@@ -9,6 +9,7 @@ import itertools
 import math
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
@@ -50,7 +51,7 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path, begin: Path | None = N
     optimizer.build(trainee.trainable_variables)
     trainee.compile(optimizer, _divergence if recipe.blend else CROSS_ENTROPY)
 
-    path = _checkpoint(recipe, clean, checkpoints, begin)
+    path = checkpoint(recipe, clean, checkpoints, begin)
     state = [*trainee.trainable_variables, *optimizer.variables]
     done = _restore(state, path)
     if done:
@@ -61,8 +62,11 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path, begin: Path | None = N
         for number in range(count):
             optimizer.learning_rate = _rate(recipe, epoch + number / count)
             losses += [trainee.train_on_batch(*batch) for batch in _batches(next(drawn), recipe.batch)]
-        print(f"{recipe.name}, epoch {epoch + 1} of {recipe.epochs}: loss {np.mean(losses):.4f}", flush=True)
+        line = f"{recipe.name}, epoch {epoch + 1} of {recipe.epochs}: loss {np.mean(losses):.4f}"
+        print(line, flush=True)
         _keep(state, epoch + 1, path)
+        with log_of(path).open("a", encoding="utf-8") as log:
+            log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}, by {keras.backend.backend()}\n")
     optimizer.finalize_variable_values(trainee.trainable_variables)  # These become the average, where there is one.
     trained.set_weights(network.get_weights())
     return trained
@@ -119,7 +123,9 @@ def _rate(recipe: Recipe, epoch: float) -> float:
 
 def forget(recipe: Recipe, clean: Pixels, checkpoints: Path, begin: Path | None = None) -> None:
     """Removes what earlier runs of this recipe on these digits kept, so that the next one begins anew."""
-    _checkpoint(recipe, clean, checkpoints, begin).unlink(missing_ok=True)
+    path = checkpoint(recipe, clean, checkpoints, begin)
+    for kept in (path, log_of(path)):
+        kept.unlink(missing_ok=True)
 
 
 def _keep(state: list[keras.Variable], epochs_done: int, path: Path) -> None:
@@ -142,7 +148,12 @@ def _restore(state: list[keras.Variable], path: Path) -> int:
     return int(epochs_done)
 
 
-def _checkpoint(recipe: Recipe, clean: Pixels, checkpoints: Path, begin: Path | None) -> Path:
+def log_of(path: Path) -> Path:
+    """The file with a line for each epoch of the run that keeps its state at `path`."""
+    return path.with_suffix(".log")
+
+
+def checkpoint(recipe: Recipe, clean: Pixels, checkpoints: Path, begin: Path | None) -> Path:
     """A file for this recipe, these digits, this start and this code: when one is changed, a run starts anew."""
     digest = hashlib.sha256(repr(dataclasses.replace(recipe, architecture=None)).encode())  # type: ignore[arg-type]
     digest.update(clean.tobytes())

@@ -20,7 +20,8 @@ def test_a_run_writes_models_that_the_service_takes(
     main(["basic_ae", "easy_dae", *options, "--hidden", "12"])
     main(["conv_dae", *options, "--hidden", "8", "8", "4", "--batch", "64", "--fresh"])
     assert sorted(path.name for path in out.iterdir()) == [
-        "basic_ae.md", "basic_ae.onnx", "conv_dae.md", "conv_dae.onnx", "easy_dae.md", "easy_dae.onnx", "pictures",
+        "basic_ae.log", "basic_ae.md", "basic_ae.onnx", "conv_dae.log", "conv_dae.md", "conv_dae.onnx",
+        "easy_dae.log", "easy_dae.md", "easy_dae.onnx", "pictures",
     ]  # fmt: skip
     assert sorted(path.name for path in (out / "pictures").iterdir()) == [
         "basic_ae-restored.png", "comparison.png", "conv_dae-restored.png", "easy_dae-restored.png",
@@ -35,6 +36,7 @@ def test_a_run_writes_models_that_the_service_takes(
     assert metadata["training_data"] == "MNIST, 2,000 training digits"
     scores = json.loads(metadata["scores"])
     assert f"| {scores['loss']:.4f} |" in (out / "easy_dae.md").read_text()
+    assert "easy_dae, epoch 1 of 1: loss 0." in (out / "easy_dae.log").read_text()
     assert "easy_dae, epoch 1 of 1" in capsys.readouterr().out
 
 
