@@ -26,7 +26,8 @@ def read_plain(content: bytes, max_pixels: int) -> Pixels | None:
         return None
     width, height, length = (int.from_bytes(content[at : at + 4]) for at in (16, 20, 33))
     end = 41 + length
-    if width * height > min(max_pixels, capacity.most_declared(length)) or content[end + 4 : end + 12] != PLAIN_END:
+    most = min(max_pixels, capacity.most_declared(length))
+    if not 0 < width * height <= most or content[end + 4 : end + 12] != PLAIN_END:
         return None
     for start, stop in ((12, 29), (37, end)):
         if zlib.crc32(content[start:stop]) != int.from_bytes(content[stop : stop + 4]):
