@@ -7,7 +7,6 @@ Arrays and tensors do not: they go to a model as they are.
 *finish*: the answer goes back to its place, size and polarity in the picture.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -42,8 +41,7 @@ class Prepared(NamedTuple):
     frame: Frame
 
 
-@dataclass(frozen=True)
-class Cleaned:
+class Cleaned(NamedTuple):
     """A picture that is clean.
 
     Attributes:

@@ -67,7 +67,7 @@ _queue = lru_cache(_waiting.labels)
 # What waited when it was last set: setting it again, after each run, takes longer than looking here.
 _last_waiting: dict[str, int] = {}
 # What has been observed and not been counted yet, and the event loop whose timer will have it counted.
-_seen: defaultdict[Histogram, list[float]] = defaultdict(list)
+_seen: list[tuple[Histogram, float]] = []
 _loops: list[asyncio.AbstractEventLoop] = []
 
 
@@ -84,14 +84,16 @@ def observe(*observed: tuple[Histogram, float]) -> None:
     if not _seen or _loops[0] is not loop:  # The timer of a loop that has ended never comes.
         _loops[:] = [loop]
         loop.call_later(COUNTING_PAUSE_S, flush)
-    for histogram, value in observed:
-        _seen[histogram].append(value)
+    _seen.extend(observed)
 
 
 def flush() -> None:
     """Has the histograms count all that has been observed so far."""
-    while _seen:
-        histogram, values = _seen.popitem()
+    values_of: defaultdict[Histogram, list[float]] = defaultdict(list)
+    for histogram, value in _seen:
+        values_of[histogram].append(value)
+    _seen.clear()
+    for histogram, values in values_of.items():
         histogram._sum.inc(sum(values))
         for bucket, count in Count([bisect_left(histogram._upper_bounds, value) for value in values]).items():
             histogram._buckets[bucket].inc(count)

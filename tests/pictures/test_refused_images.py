@@ -43,6 +43,20 @@ def test_boxes_that_are_damaged_end_somewhere(seed: int) -> None:
         avif.check_frames(bytes(content), 400, 300)
 
 
+@pytest.mark.parametrize(("width", "height"), [(0, 0), (28, 0), (0, 28), (2**32 - 1, 0)])
+def test_a_png_without_pixels_is_refused(width: int, height: int) -> None:
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"")),
+        (b"IEND", b""),
+    )
+    parts = [
+        struct.pack(">I", len(held)) + name + held + struct.pack(">I", zlib.crc32(name + held)) for name, held in chunks
+    ]
+    with pytest.raises(UnsupportedKind, match="no image of a known kind"):
+        images.decode(b"\x89PNG\r\n\x1a\n" + b"".join(parts), LIMIT)
+
+
 def test_small_files_that_take_minutes_are_refused() -> None:
     jpeg = file(Image.fromarray(RAMP), "JPEG", progressive=True)
     last = jpeg[jpeg.rindex(b"\xff\xda") : -2]

@@ -51,7 +51,8 @@ class Ran(NamedTuple):
 class _Waiting:
     """Pictures `[count, height, width]` of one caller.
 
-    The first `taken` have been put into runs, the last `in_turn` of them since the caller's turn began.
+    The first `taken` have been put into runs, the last `in_turn` of them since the caller's turn began; `answered` of
+    them have come back.
     """
 
     pixels: Pixels
@@ -59,6 +60,7 @@ class _Waiting:
     since: float
     taken: int = 0
     in_turn: int = 0
+    answered: int = 0
     ran: list[Ran] = field(default_factory=list)
 
     @property
@@ -207,7 +209,8 @@ class Batcher:
             code = None if restored.code is None else restored.code[own]
             waited = start - waiting.since
             waiting.ran.append(Ran(restored.pixels[own, ..., 0], code, waited, spent, len(pixels)))
-            if sum(len(ran.pixels) for ran in waiting.ran) == len(waiting.pixels):
+            waiting.answered += len(mine)
+            if waiting.answered == len(waiting.pixels):
                 waiting.answer.set_result(_join(waiting.ran))
         self.costs.observe(line.model, pixels.size, spent)
         metrics.count_run(line.model.name, len(pixels))

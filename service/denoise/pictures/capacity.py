@@ -35,10 +35,11 @@ def most_pixels(size: int) -> int:
 
 def most_declared(size: int, scans: int = 1) -> int:
     """How many pixels a file of `size` bytes may declare, when decoding goes over them `scans` times."""
-    most = BLANK_PIXELS_PER_PIXEL * most_pixels(size)
     if size <= SMALL_FILE:
         by_size = DECLARED_PER_BYTE * (size - BYTES_OF_ANY_FILE)
         most = min(max(DECLARED_BY_ANY_FILE, by_size), MOST_DECLARED_BY_SMALL_FILE)
+    else:
+        most = BLANK_PIXELS_PER_PIXEL * most_pixels(size)
     return int(most / (1 + scans / SCANS_PER_PASS))
 
 

@@ -36,6 +36,8 @@ LEAST_DPI, MOST_DPI = 1, 65_535
 NAMES: dict[Kind, str] = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF"}
 TEXT_SIZE_PX = 13
 PIXELS_PER_BAND = 1_000_000
+BYTES = np.dtype(np.uint8)
+BLACK, WHITE, MOST = np.float32(0), np.float32(1), np.float32(255)
 PLAIN_PNM, MOST_COMMENTS = (b"P1", b"P2", b"P3"), 1000
 EXIF_TAG_ORIENTATION = 0x0112
 # What makes a picture of each orientation upright; 1 is upright.
@@ -198,7 +200,7 @@ def encode(pixels: Pixels | Colours, kind: Kind, dpi: Dpi | None = None) -> byte
             f"A {NAMES[kind]} has at most {longest:,} pixels a side; the answer has {width}×{height} and can be had "
             "as PNG."
         )
-    values: NDArray[np.uint8] = pixels if pixels.dtype == np.uint8 else _eight_bits(pixels)  # type: ignore[assignment,arg-type]  # The type of its numbers tells which it is.
+    values: NDArray[np.uint8] = pixels if pixels.dtype == BYTES else _eight_bits(pixels)  # type: ignore[assignment,arg-type]  # The type of its numbers tells which it is.
     if kind == "png" and pixels.size <= BYTES_PER_PACKET and values.ndim == 2 and not dpi:  # noqa: PLR2004  # Grey has two dimensions.
         return png.write_stored(values)
     file = io.BytesIO()
@@ -211,9 +213,9 @@ def _eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
     if pixels.size > PIXELS_PER_BAND:  # A large picture is not held in memory once more as floats.
         rows = max(1, PIXELS_PER_BAND // pixels.shape[1])
         return np.concatenate([_eight_bits(pixels[start : start + rows]) for start in range(0, len(pixels), rows)])
-    grey = np.maximum(pixels, np.float32(0))
-    np.minimum(grey, np.float32(1), out=grey)
-    np.multiply(grey, np.float32(255), out=grey)
+    grey = np.maximum(pixels, BLACK)
+    np.minimum(grey, WHITE, out=grey)
+    np.multiply(grey, MOST, out=grey)
     return np.rint(grey, out=grey).astype(np.uint8)
 
 

@@ -111,7 +111,7 @@ def _count_votes(votes: Plane, bright: bool) -> Verdict:
 
 def _skewness(values: Pixels, middle: float) -> float:
     """The third standardized moment about `middle`."""
-    off = values - np.float32(middle)
+    off = values - middle
     squares = off * off
-    second, third = float(off @ off) / off.size, float(squares @ off) / off.size
+    second, third = float(off.dot(off)) / off.size, float(squares.dot(off)) / off.size
     return float(third / max(second, LEAST_CONTRAST**2) ** 1.5)

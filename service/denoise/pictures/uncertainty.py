@@ -45,11 +45,11 @@ def _uncertainty(seen: Pixels, answer: Pixels, ink: float, margin: float) -> flo
     writing does, and a polarity that was a close call, are doubts of their own. The chances that each of the three is
     no fault are multiplied.
     """
-    moved = np.subtract(answer, seen)
+    moved = answer - seen
     np.abs(moved, out=moved)
-    doubt = np.square(answer)
+    doubt = answer * answer
     np.subtract(answer, doubt, out=doubt)
-    own = 4 * float(doubt.ravel() @ moved.ravel()) / answer.size
+    own = 4 * float(doubt.ravel().dot(moved.ravel())) / answer.size
     covered = 0.0 if ink <= MUCH_INK else min(1.0, (ink - MUCH_INK) / (ALL_INK - MUCH_INK))
     undecided = 0.0 if margin >= CLOSE_MARGIN else DOUBT_OF_EVEN_VOTE * (1 - margin / CLOSE_MARGIN)
     return 1 - (1 - own) * (1 - covered) * (1 - undecided)

@@ -38,9 +38,9 @@ class Refusals:
     def full(self) -> bool:
         """Whether a picture that comes now finds no room. The app says it where keys or other headers matter."""
         service = self.service
-        if service.draining or service.settings.api_keys or service.settings.cors_origins:
+        if service.pictures.inside + self._arrived < service.pictures.most:
             return False
-        return service.pictures.inside + self._arrived >= service.pictures.most
+        return not (service.draining or service.settings.api_keys or service.settings.cors_origins)
 
     def refuse_picture(self, path: str, sent_id: str, keep_alive: bool) -> bytes:
         """The answer to a picture that there is no room for; it is counted and logged."""

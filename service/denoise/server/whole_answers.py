@@ -6,9 +6,17 @@ own `send` takes longer than a small model's run.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
+
+# All bytes that a header's value may have, as HEADER_VALUE_RE has them.
+PERMITTED = bytes(byte for byte in range(256) if not HEADER_VALUE_RE.match(bytes([byte])))
+END_OF_LINE = b"\r\n"
+# What stands in the place of a header's name that is none.
+NO_NAME = b""
+NEVER_WHOLE = (NO_NAME, b"transfer-encoding: ")
 
 
 class WholeAnswer:
@@ -41,7 +49,7 @@ class WholeAnswer:
         head = _head(start, cycle, len(body))
         if head is None:
             return False
-        cycle.transport.write(b"".join((*head, body)))
+        cycle.transport.write(head + body)
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()
@@ -51,29 +59,31 @@ class WholeAnswer:
         return True
 
 
-def _head(start: HTTPResponseStartEvent, cycle: RequestResponseCycle, size: int) -> list[bytes] | None:
-    """The parts of an answer's head; None where it is not that of an answer of `size` bytes, or cannot be sent.
+def _head(start: HTTPResponseStartEvent, cycle: RequestResponseCycle, size: int) -> bytes | None:
+    """An answer's head; None where it is not that of an answer of `size` bytes, or cannot be sent.
 
     May find that the connection is to close, which it tells the cycle.
     """
     content = [STATUS_LINE[start["status"]]]
     length, closes = None, False
-    headers = [*cycle.default_headers, *start.get("headers", ())]
-    for name, value in headers:
-        lower = name.lower()
-        content += lower, b": ", value, b"\r\n"
-        if lower == b"content-length":
+    for name, value in (*cycle.default_headers, *start.get("headers", ())):
+        opening = _open_line(name)
+        content += opening, value, END_OF_LINE
+        if opening == b"content-length: ":
             length = int(value)
-        elif lower == b"connection":
+        elif opening == b"connection: ":
             closes = closes or b"close" in [token.lower().strip() for token in value.split(b",")]
-        elif lower == b"transfer-encoding":
+        elif opening in NEVER_WHOLE:
             return None
-    if length != size:
-        return None
-    names, values = map(b"".join, zip(*headers, strict=True))
-    if HEADER_RE.search(names) or HEADER_VALUE_RE.search(values):
+    if length != size or b"".join(content[2::3]).translate(None, PERMITTED):
         return None
     if closes:
         cycle.keep_alive = False
-    content.append(b"\r\n" if cycle.keep_alive or closes else b"connection: close\r\n\r\n")
-    return content
+    content.append(END_OF_LINE if cycle.keep_alive or closes else b"connection: close\r\n\r\n")
+    return b"".join(content)
+
+
+@lru_cache
+def _open_line(name: bytes) -> bytes:
+    """How the line of a header begins; NO_NAME where that is no name."""
+    return NO_NAME if HEADER_RE.search(name) else name.lower() + b": "

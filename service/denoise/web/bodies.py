@@ -96,7 +96,8 @@ async def read(
             f"Content-Type {kind} is not taken; image/*, application/octet-stream, {ZIP}, {MULTIPART} and {JSON} are. "
             "(With curl and --data-binary, add -H 'Content-Type: image/png'.)"
         )
-    held.shrink(min(held.amount, sum(len(content) for _, content in contents)))
+    if held.amount:  # Nothing of a small body is held.
+        held.shrink(min(held.amount, sum(len(content) for _, content in contents)))
     files = [archives.in_memory(name, content) for name, content in contents]
     zipped = len(files) == 1 and archives.is_archive(contents[0][1])
     if zipped:

@@ -36,13 +36,13 @@ async def denoise(request: Request, parameters: Annotated[Parameters, Query()]) 
     the model is. Several pictures come back in a zip; those that are bad are told in its `problems.json`, and counted
     in `X-Failed-Items`. Or they are the pages of a TIFF.
     """
-    return await _answer(request, parameters, partial(_model, task="denoise"))
+    return await _answer(request, parameters, _denoiser)
 
 
 @router.post("/reconstruct", summary="Give a digit back from its hidden code", **openapi.IMAGE_ROUTE)
 async def reconstruct(request: Request, parameters: Annotated[Parameters, Query()]) -> Response:
     """As `/denoise`, with a model trained on clean digits: the answer is what its hidden code kept."""
-    return await _answer(request, parameters, partial(_model, task="reconstruct"))
+    return await _answer(request, parameters, _reconstructor)
 
 
 @router.post("/digits", summary="Find the digits of a page", **openapi.DIGITS_ROUTE)
@@ -108,6 +108,9 @@ def _model(service: Service, name: str | None, task: Task) -> Denoiser:
         names = ", ".join(name for name, model in service.denoisers.items() if model.task == task)
         raise BadParameter(f"The model '{name}' can {model.task}, not {task}; for that there are: {names or 'none'}.")
     return model
+
+
+_denoiser, _reconstructor = partial(_model, task="denoise"), partial(_model, task="reconstruct")
 
 
 def _page_model(service: Service, name: str | None) -> Denoiser:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from denoise.errors import BadParameter
 from denoise.pictures import parameters
@@ -50,8 +50,14 @@ class PictureResponse(Response):
 
     def __init__(self, content: bytes, media_type: str, headers: Mapping[str, str]) -> None:
         self.status_code, self.media_type, self.body, self.background = 200, media_type, content, None
-        headers = {**headers, "content-type": media_type, "content-length": str(len(content))}
         self.raw_headers = [(_encode(name), value.encode("latin-1")) for name, value in headers.items()]
+        self.raw_headers.append((b"content-type", media_type.encode("latin-1")))
+        self.raw_headers.append((b"content-length", b"%d" % len(content)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI has all three.
+        """ASGI. There is nothing to do behind it, and no WebSocket to refuse."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 @lru_cache
