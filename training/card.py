@@ -166,6 +166,8 @@ def _adam(recipe: Recipe) -> str:
     text = f"Adam at {recipe.learning_rate}"
     if recipe.last_learning_rate:
         text += f" falling to {recipe.last_learning_rate} along half a cosine"
+        if recipe.cooldown is not None:
+            text += f" of {recipe.cosine} epochs, and from epoch {recipe.cooldown} on along a line"
     return text + (f", weights averaged over steps by {recipe.averaging}" if recipe.averaging else "")
 
 
