@@ -15,7 +15,8 @@ import numpy as np
 from training import mixtures, noise, pages, photos
 from training.mnist import Pixels
 
-SIDE_PX = 96  # of a page and of a piece of a photo
+# A page and a piece of a photo have so many pixels along each side.
+SIDE_PX = 96
 # Digits on pages are drawn at these scales; larger strokes are scaled down before a model sees them.
 PAGE_SCALES = (0.7, 3.0)
 NEAR_SCALES = (0.8, 1.35)

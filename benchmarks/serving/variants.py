@@ -18,7 +18,8 @@ WARM_UP_S, TIMED_S = 0.1, 0.15
 TF32 = {"use_tf32": "1"}
 NHWC = {"prefer_nhwc": "1"}
 GRAPH = {"enable_cuda_graph": "1"}
-AXES = ("batch", "height", "width")  # as the models name what may vary
+# The models name so what may vary.
+AXES = ("batch", "height", "width")
 
 Answer = TypeVar("Answer")
 

@@ -49,7 +49,7 @@ def test_all_digits_come_in_a_new_order_each_epoch(clean: Pixels) -> None:
     assert not np.array_equal(first, second)
     for target in (first, second):
         assert sorted(target.sum(axis=(1, 2, 3))) == pytest.approx(sorted(clean.sum(axis=(1, 2, 3))))
-    assert np.std(noisy - first) == pytest.approx(0.33, abs=0.03)  # of 0.5, clipped
+    assert np.std(noisy - first) == pytest.approx(0.33, abs=0.03)  # Clipping takes a third of the factor.
 
 
 def test_pages_are_near_the_digits_size_as_often_as_is_said(clean: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
