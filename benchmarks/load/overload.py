@@ -138,10 +138,10 @@ def prepare(checkout: Checkout, model: str, seconds: int) -> Iterator[Subject]:
 
 
 def on_half_of_the_cpus(which: int) -> list[str]:
-    """The command that makes another one run on the first (0) or second (1) half of the CPUs."""
+    """The command that makes another one run on the first (0) or second (1) half of the CPUs, or on the only one."""
     ours = sorted(os.sched_getaffinity(0))
     half = len(ours) // 2
-    return ["taskset", "--cpu-list", ",".join(map(str, ours[half:] if which else ours[:half]))]
+    return ["taskset", "--cpu-list", ",".join(map(str, ours[half:] if which else ours[: max(1, half)]))]
 
 
 def drive(url: str, callers: int, mean_pause_ms: int, seconds: int) -> Load:
