@@ -5,6 +5,7 @@ import base64
 import json
 import re
 import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -69,6 +70,35 @@ def test_what_is_counted_a_moment_later_is_what_would_be_counted_at_once() -> No
 
     asyncio.run(observe())
     assert sample_values(later) == pytest.approx(sample_values(at_once))
+
+
+def test_each_value_is_counted_once_while_threads_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    histogram = Histogram("seconds", "", registry=None)
+    monkeypatch.setattr(metrics, "COUNTING_PAUSE_S", 1e-6)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    async def observe() -> None:
+        flushing = True
+
+        def flush() -> None:
+            while flushing:
+                metrics.flush()
+
+        with ThreadPoolExecutor(2) as threads:
+            for _ in range(2):
+                threads.submit(flush)
+            for _ in range(10_000):
+                metrics.observe(*[(histogram, 0.5)] * 10)
+                await asyncio.sleep(0)
+            flushing = False
+        metrics.flush()
+
+    try:
+        asyncio.run(observe())
+    finally:
+        sys.setswitchinterval(interval)
+    assert histogram._sum.get() == 0.5 * 100_000
 
 
 def test_where_no_event_loop_runs_values_are_counted_at_once() -> None:

@@ -11,12 +11,13 @@ means anything else.
 """
 
 import asyncio
+import contextlib
 import os
 import platform
 import time
 from bisect import bisect_left
 from collections import Counter as Count
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -67,7 +68,7 @@ _queue = lru_cache(_waiting.labels)
 # What waited when it was last set: setting it again, after each run, takes longer than looking here.
 _last_waiting: dict[str, int] = {}
 # What has been observed and not been counted yet, and the event loop whose timer will have it counted.
-_seen: list[tuple[Histogram, float]] = []
+_seen: deque[tuple[Histogram, float]] = deque()
 _loops: list[asyncio.AbstractEventLoop] = []
 
 
@@ -88,11 +89,12 @@ def observe(*observed: tuple[Histogram, float]) -> None:
 
 
 def flush() -> None:
-    """Has the histograms count all that has been observed so far."""
+    """Has the histograms count all that has been observed so far, each once, also while a thread does the same."""
     values_of: defaultdict[Histogram, list[float]] = defaultdict(list)
-    for histogram, value in _seen:
-        values_of[histogram].append(value)
-    _seen.clear()
+    with contextlib.suppress(IndexError):  # Nothing is left.
+        while True:
+            histogram, value = _seen.popleft()
+            values_of[histogram].append(value)
     for histogram, values in values_of.items():
         histogram._sum.inc(sum(values))
         for bucket, count in Count([bisect_left(histogram._upper_bounds, value) for value in values]).items():
