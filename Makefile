@@ -28,7 +28,7 @@ test: $(DEV) .venv-clients/clients.txt  ## format check, lint, types, all tests;
 	@.venv-dev/bin/python -m pytest --install-tools --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 train: $(DEV)  ## MNIST archives in, models/*.onnx out; resumes where it was stopped
-	@echo 'Training the models: hours on a CPU. When it is interrupted, the same command goes on from there ...'
+	@echo 'Training the models: a day on a CPU. When it is interrupted, the same command goes on from there ...'
 	@.venv-dev/bin/python -m training
 
 report: $(DEV)  ## measure every model against the classical denoisers: docs/quality.md (half an hour)
