@@ -2,11 +2,13 @@
 
 Starts the service, sends it pictures of many kinds and sizes for every model, whole and broken, and compares the
 resident memory of its processes at the end with that after the first requests, when every model has run on every size.
+One request in fifty asks for far more work or memory than its bytes are worth, as an attacker would.
 """
 
 import argparse
 import base64
 import collections
+import gzip
 import io
 import json
 import sys
@@ -27,14 +29,15 @@ REQUESTS, FIRST_REQUESTS = 100_000, 5_000
 CALLERS = 8
 LARGEST_GROWTH = 1.10
 SIDES_PX = ((28, 28), (28, 28), (28, 28), (8, 8), (40, 90), (64, 64), (120, 300), (500, 400))  # height, width
+CHARSET = "text/plain; charset=punycode"
 KINDS = ("PNG", "PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MODES = ("L", "L", "RGB", "RGBA", "1", "P")
 ROUTES = ("/denoise", "/denoise?model=conv_dae", "/denoise?model=easy_dae", "/denoise?layout=strip", "/reconstruct")
-BROKEN_SHARE = 0.1
+BROKEN_SHARE, HOSTILE_SHARE = 0.1, 0.02
 # Before memory is measured: so many large pictures one after another, on new connections, which reach every worker.
 LARGE_PICTURES, PAUSE_S = 8, 0.25
 # Damaged files that say they are large count as long work: others are refused (429) or wait too long (504) behind them.
-ALLOWED = {200, 400, 413, 415, 422, 429, 504}
+ALLOWED = {200, 400, 406, 413, 415, 422, 429, 504}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -87,6 +90,8 @@ def soak(
 
 def request(random: np.random.Generator) -> dict[str, Any]:
     """What to send, as httpx2 takes it."""
+    if random.random() < HOSTILE_SHARE:
+        return hostile(random)
     content = picture(random)
     if random.random() < BROKEN_SHARE:
         content = damage(content, random)
@@ -111,6 +116,39 @@ def request(random: np.random.Generator) -> dict[str, Any]:
         return {"url": "/v2/models/conv_dae/infer", "content": tensor_head + digits.tobytes(), "headers": length}
     inputs = base64.b64encode(content).decode()
     return {"url": route, "json": {"inputs": inputs, "parameters": {}}, "headers": {"Accept": "application/json"}}
+
+
+def hostile(random: np.random.Generator) -> dict[str, Any]:
+    """A request that is small, or has a header or a field that is large, and would cost much if it were believed."""
+    infer = "/v2/models/unet_dae/infer"
+    packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    screen = bytearray(one_pixel("GIF"))
+    screen[6:10] = (4_000).to_bytes(2, "little") * 2
+    strings = tensor([1, 28, 28, 1], ["9" * 100_000] + [""] * 783)
+    digits = "9" * int(random.integers(1, 20_000))
+    requests: list[dict[str, Any]] = [
+        {"url": infer, "content": gzip.compress(strings), "headers": packed},
+        {"url": infer, "content": gzip.compress(tensor([50, 64, 64, 1], [0] * 50 * 64 * 64)), "headers": packed},
+        {"url": infer, "content": tensor([1, 28, 28, 1], [float("nan")] * 784)},
+        {"url": infer, "content": b"[" * 50_000, "headers": {"Content-Type": "application/json"}},
+        {"url": "/denoise", "content": one_pixel("PNG"), "headers": {"Accept": '";' * random.integers(400, 30_000)}},
+        {"url": "/denoise", "content": bytes(screen)},
+        {"url": "/denoise", "files": {"file": one_pixel("PNG"), "model": (None, b"-" * 100_000, CHARSET)}},
+        {"url": f"/denoise?threshold={digits}", "content": one_pixel("PNG")},
+    ]
+    return requests[random.integers(len(requests))]
+
+
+def tensor(shape: list[int], data: list[Any]) -> bytes:
+    """The body of a tensor request of these numbers, or of what stands where numbers should."""
+    return json.dumps({"inputs": [{"name": "image", "datatype": "FP32", "shape": shape, "data": data}]}).encode()
+
+
+def one_pixel(kind: str) -> bytes:
+    """A picture of one pixel."""
+    file = io.BytesIO()
+    Image.new("L", (1, 1), 128).save(file, kind)
+    return file.getvalue()
 
 
 def picture(random: np.random.Generator) -> bytes:
