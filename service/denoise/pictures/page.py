@@ -63,8 +63,8 @@ LARGEST_GAIN_IN_GLARE = 8.0
 # Strokes softer than the first of SOFT_PX are sharpened, and from the second on by the whole amount. Sharpening adds
 # SHARPENED times what a pixel differs by from the mean of a window around it. Noise grows with it, so from the first of
 # NOISE_OF_SHARPENED on, a share of the ink's strength, it grows less, and from the second on nothing is sharpened.
-SOFT_PX, SHARPENED, SHARPENING_WINDOW_PX = (1.4, 2.2), 1.0, 7
-NOISE_OF_SHARPENED = (0.1, 0.2)
+SOFT_PX, SHARPENED, SHARPENING_WINDOW_PX = (1.4, 2.2), 3.0, 9
+NOISE_OF_SHARPENED = (0.05, 0.15)
 
 
 class Look(NamedTuple):
