@@ -130,6 +130,15 @@ def test_a_model_of_any_size_gets_large_strokes_smaller(digits: Pixels) -> None:
     assert framing.restore(framed, frame, native=True).shape == framed.shape
 
 
+@pytest.mark.parametrize(("scale", "shrunk"), [(3, True), (1, False)], ids=["broad strokes", "fine strokes"])
+def test_a_large_picture_is_shrunk_as_far_as_its_strokes_allow(digits: Pixels, scale: int, shrunk: bool) -> None:
+    side = 28 * scale
+    page = np.tile(np.kron(digits[0], np.ones((scale, scale), np.float32)), (2000 // side, 2800 // side))
+    fitted, frame = framing.fit(1 - page, None, True)
+    assert (fitted.size < 1.1 * framing.LARGE_PICTURE) == shrunk
+    assert (frame.shrunk > 1) == shrunk
+
+
 @pytest.mark.parametrize("scale", [1, 2, 4, 8, 16])
 @pytest.mark.parametrize(("factor", "most"), [(0.0, 5.5), (0.2, 4.5)])
 def test_strokes_of_any_width_become_about_as_wide_as_was_learnt(
