@@ -94,12 +94,16 @@ def _recipes(options: argparse.Namespace) -> list[Recipe]:
         for names in (NUMBERS, NUMBERS_OF_BLEND)
     )
     if "epochs" in numbers:
-        numbers |= {"cooldown": None, "cosine": None}
+        numbers |= {"cooldown": None, "cosine": None, "last_blend": None}
     if options.hidden:
         numbers["hidden"] = tuple(options.hidden)
     recipes = [dataclasses.replace(RECIPES[name], **numbers) for name in options.names or RECIPES]
     return [
-        dataclasses.replace(recipe, blend=dataclasses.replace(recipe.blend, **of_blend)) if recipe.blend else recipe
+        dataclasses.replace(
+            recipe,
+            blend=recipe.blend and dataclasses.replace(recipe.blend, **of_blend),
+            last_blend=recipe.last_blend and dataclasses.replace(recipe.last_blend, **of_blend),
+        )
         for recipe in recipes
     ]
 

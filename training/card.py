@@ -177,10 +177,14 @@ def _blend(blend: Blend) -> list[str]:
         f"- An epoch is {blend.parts} parts, each of {blend.digits:,} digits, {blend.pages:,} pages of digits of "
         f"{parts.SIDE_PX}×{parts.SIDE_PX} px, {blend.near:.0%} of them at about 1×, and {blend.photos:,} pieces of "
         "synthetic photos of the same size; what is easy to clean counts nearly as much as what is hard",
-        *(
-            f"- Noise of {on}: {_mixture(mixture)}"
-            for on, mixture in (("digits", blend.on_digits), ("pages", blend.on_pages))
-        ),
+        *_mixtures("Noise", blend),
+    ]
+
+
+def _mixtures(noise: str, blend: Blend) -> list[str]:
+    return [
+        f"- {noise} of {on}: {_mixture(mixture)}"
+        for on, mixture in (("digits", blend.on_digits), ("pages", blend.on_pages))
     ]
 
 
@@ -239,6 +243,7 @@ def _text(recipe: Recipe, metadata: dict[str, str], pictures: list[str], count: 
         *([f"- Begun with the weights of the file of {begun}"] if (begun := metadata.get("started_from")) else []),
         f"- Epochs: {recipe.epochs}, in batches of {recipe.batch}, {_adam(recipe)}, seed {recipe.seed}",
         *(_blend(recipe.blend) if recipe.blend else []),
+        *(_mixtures(f"From epoch {recipe.cooldown} on, noise", recipe.last_blend) if recipe.last_blend else []),
         "",
         "## Scores",
         "",

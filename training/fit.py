@@ -83,7 +83,11 @@ def _be_deterministic() -> None:
 def _parts(recipe: Recipe, clean: Pixels, epochs: range) -> Iterator[list[Pictures]]:
     """The parts of these epochs, in their order: of a blend many, else one of all digits."""
     if recipe.blend:
-        return parts.draw(clean, recipe.blend, recipe.seed, epochs)
+        cooldown = epochs.stop if recipe.cooldown is None else min(max(recipe.cooldown, epochs.start), epochs.stop)
+        return itertools.chain(
+            parts.draw(clean, recipe.blend, recipe.seed, range(epochs.start, cooldown)),
+            parts.draw(clean, recipe.last_blend or recipe.blend, recipe.seed, range(cooldown, epochs.stop)),
+        )
     return ([parts.noisy_digits(clean, recipe.noise or 0, (recipe.seed, epoch))] for epoch in epochs)
 
 

@@ -46,6 +46,25 @@ ON_PAGES = Mixture(
 )  # fmt: skip
 
 
+# At the end of a run strong noise is met more often, and the kinds that by then are cleaned less well than others.
+LAST_ON_DIGITS = Mixture(
+    {"clean": 0.02, "gaussian": 0.3, LOW_PASSED: 0.27, 1: 0.34, 2: 0.04, 3: 0.03},
+    {
+        "poisson": 7, "vertical stripes": 5, "jpeg": 5, "speckle": 3, "horizontal stripes": 1.5, "uniform": 1.5,
+        "uneven paper": 0.5, "low contrast": 0.5,
+    },
+    lighter=0.9,
+)  # fmt: skip
+LAST_ON_PAGES = Mixture(
+    {"clean": 0.03, "gaussian": 0.18, LOW_PASSED: 0.07, 1: 0.68, 2: 0.02, 3: 0.02},
+    {
+        "jpeg": 18, "poisson": 7, "speckle": 6, "vertical stripes": 5, "ruled lines": 2, "blur": 2,
+        "horizontal stripes": 2, "salt and pepper": 1.5, "uniform": 1.5, "uneven paper": 0.5, "low contrast": 0.5,
+    },
+    lighter=1.0,
+)  # fmt: skip
+
+
 def spoil(pixels: Pixels, of: Mixture, random: np.random.Generator) -> Pixels:
     """What a blind denoiser is trained on: each picture spoilt in its own way, at levels drawn from their ranges."""
     ways = np.searchsorted(np.cumsum(list(of.ways.values()))[:-1], random.random(len(pixels)), side="right")

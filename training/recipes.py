@@ -1,7 +1,7 @@
 """One row per model: its numbers, any of which the command line can replace."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 
@@ -30,6 +30,7 @@ class Recipe:
         cooldown: the epoch from which the rate falls along a line instead, so that a run ends before its cosine does.
         cosine: epochs after which the cosine would have ended, where there is a cooldown.
         blend: the pictures that a blind denoiser sees, drawn anew for every epoch.
+        last_blend: what it sees from the epoch `cooldown` on, where that is another.
         averaging: share of the average of weights so far that is kept at each step; 0: the last weights count.
         precision: of the training's arithmetic; the exported file is float32 always.
     """
@@ -48,6 +49,7 @@ class Recipe:
     cooldown: int | None = None
     cosine: int | None = None
     blend: Blend | None = None
+    last_blend: Blend | None = None
     averaging: float = 0.0
     precision: str = "float32"
 
@@ -56,6 +58,17 @@ class Recipe:
         """Factor of the Gaussian noise that its scores are taken under: its own, or the tutorial's for a blind one."""
         return TUTORIAL_NOISE if self.noise is None else self.noise
 
+
+# Compiled networks take one number of pictures a step: these are five, four and five whole batches of 512 digits.
+PICTURES = Blend(
+    parts=40,
+    digits=2560,
+    pages=172,
+    photos=215,
+    on_digits=mixtures.ON_DIGITS,
+    on_pages=mixtures.ON_PAGES,
+    near=0.6,
+)
 
 RECIPES = {
     recipe.name: recipe
@@ -103,23 +116,15 @@ RECIPES = {
             architecture=architectures.unet,
             hidden=(32, 64, 128),
             noise=None,
-            epochs=112,
+            epochs=113,
             batch=512,
             learning_rate=0.002,
             seed=1,
             last_learning_rate=1e-5,
             cooldown=107,
             cosine=200,
-            # Compiled networks take one number of pictures a step: these are five, four and five whole batches.
-            blend=Blend(
-                parts=40,
-                digits=2560,
-                pages=172,
-                photos=215,
-                on_digits=mixtures.ON_DIGITS,
-                on_pages=mixtures.ON_PAGES,
-                near=0.6,
-            ),
+            blend=PICTURES,
+            last_blend=replace(PICTURES, on_digits=mixtures.LAST_ON_DIGITS, on_pages=mixtures.LAST_ON_PAGES),
             averaging=0.999,
             # GPUs, and processors that multiply it in hardware, train several times as fast.
             precision="mixed_bfloat16",

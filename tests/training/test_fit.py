@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from tests.conftest import Pixels
-from training import fit
+from training import fit, mixtures, parts
 from training.recipes import RECIPES
 
 RECIPE = dataclasses.replace(RECIPES["easy_dae"], epochs=3, batch=32)
 BLIND = RECIPES["unet_dae"]
 assert BLIND.blend
 FEW = dataclasses.replace(BLIND.blend, parts=2, digits=40, pages=4, photos=4)
-SMALL = dataclasses.replace(BLIND, hidden=(4, 8, 8), epochs=2, batch=16, blend=FEW)
+LAST = dataclasses.replace(FEW, on_digits=mixtures.LAST_ON_DIGITS, on_pages=mixtures.LAST_ON_PAGES)
+SMALL = dataclasses.replace(BLIND, hidden=(4, 8, 8), epochs=2, cooldown=1, batch=16, blend=FEW, last_blend=LAST)
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +107,10 @@ def test_hard_pictures_count_less_than_by_cross_entropy() -> None:
     expected = (nats + fit.LEAST_DIVERGENCE) ** fit.EVENNESS
     assert [easy, hard] == pytest.approx(expected, rel=1e-3)
     assert hard / easy < 4 < nats[1] / nats[0]
+
+
+def test_the_last_blend_is_what_a_run_sees_from_its_cooldown_on(clean: Pixels) -> None:
+    drawn = list(fit._parts(SMALL, clean, range(SMALL.epochs)))
+    usual = list(parts.draw(clean, FEW, SMALL.seed, range(SMALL.epochs)))
+    same = [np.array_equal(one[0][0], other[0][0]) for one, other in zip(drawn, usual, strict=True)]
+    assert same == [True, True, False, False]
