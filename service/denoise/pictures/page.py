@@ -60,11 +60,13 @@ GLARE_LIGHT, GLARE_BY_PAPER = 0.8, 1.2
 GLARE_WINDOW_SHARE = 1 / 12
 VEILED_SHARE, VEILED_DEVIATIONS, LEAST_VEILED = 0.5, 7.0, 0.05
 LARGEST_GAIN_IN_GLARE = 8.0
-# Strokes softer than the first of SOFT_PX are sharpened, and from the second on by the whole amount. Sharpening adds
-# SHARPENED times what a pixel differs by from the mean of a window around it. Noise grows with it, so from the first of
-# NOISE_OF_SHARPENED on, a share of the ink's strength, it grows less, and from the second on nothing is sharpened.
-SOFT_PX, SHARPENED, SHARPENING_WINDOW_PX = (1.4, 2.2), 3.0, 9
-NOISE_OF_SHARPENED = (0.05, 0.15)
+# Strokes softer than the first of SOFT_PX are sharpened, and from the second on by the whole amount. Sharpening adds a
+# multiple of what a pixel differs by from the mean of a window around it: the first of SHARPENED where ink takes no
+# more of the light than the first of INK_SHARPENED, since the paper's texture is as strong there, up to the second.
+# Noise grows with it, so from the first of NOISE_OF_SHARPENED on, a share of the ink's strength, it grows less, and
+# from the second on nothing is sharpened.
+SOFT_PX, SHARPENED, SHARPENING_WINDOW_PX = (1.4, 2.2), (1.0, 3.0), 9
+INK_SHARPENED, NOISE_OF_SHARPENED = (0.5, 0.7), (0.1, 0.2)
 
 
 class Look(NamedTuple):
@@ -124,7 +126,8 @@ def sharpen(light: Pixels, seen: Look, shrunk: float) -> tuple[Pixels, Look]:
     if not soft or is_white(seen) or light.size > MEASURED_PIXELS:
         return light, seen
     noise = seen.strokes.noise / seen.strokes.strength
-    amount = SHARPENED * soft * float(np.interp(noise, NOISE_OF_SHARPENED, (1, 0)))
+    amount = soft * float(np.interp(seen.strokes.strength, INK_SHARPENED, SHARPENED))
+    amount *= float(np.interp(noise, NOISE_OF_SHARPENED, (1, 0)))
     if not amount:
         return light, seen
     around = neighbourhood.mean(light, SHARPENING_WINDOW_PX)
