@@ -18,7 +18,7 @@ from denoise.pictures.ink import Mask
 from denoise.pictures.marks import Boxes, Marks, Numbers
 
 # Ink from this light on belongs to a mark, ink from that light on is solid, and so much of a digit's ink is.
-INK, SOLID, LEAST_SOLID = 0.27, 0.6, 0.33
+INK, SOLID, LEAST_SOLID = 0.24, 0.6, 0.33
 # A digit's longer side has at least so many pixels. A model of any size has learnt digits of twice as many.
 LEAST_SIDE_PX = 8
 # Sizes in those of the page's typical mark: a smaller mark is a speck, a higher one no digit.
