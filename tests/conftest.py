@@ -190,8 +190,7 @@ class RayCluster:
 
         soon = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_failure_threshold": 3}
         self._node = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 * 1024 * 1024}
-        # Ray gives up a proxy that is not up within seconds, which other tests' work may take from it.
-        os.environ["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"] = str(START_S)
+        os.environ["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"] = str(START_S)  # In Ray's own 15 s it may not be up.
         self._cluster = Cluster()
         self._cluster.add_node(**self._node, _system_config=soon)
         self.address = self._cluster.address
