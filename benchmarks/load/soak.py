@@ -125,7 +125,7 @@ def hostile(random: np.random.Generator) -> dict[str, Any]:
     screen = bytearray(one_pixel("GIF"))
     screen[6:10] = (4_000).to_bytes(2, "little") * 2
     strings = tensor([1, 28, 28, 1], ["9" * 100_000] + [""] * 783)
-    digits = "9" * int(random.integers(1, 20_000))
+    seed = "9" * int(random.integers(20, 20_000))
     requests: list[dict[str, Any]] = [
         {"url": infer, "content": gzip.compress(strings), "headers": packed},
         {"url": infer, "content": gzip.compress(tensor([50, 64, 64, 1], [0] * 50 * 64 * 64)), "headers": packed},
@@ -134,7 +134,7 @@ def hostile(random: np.random.Generator) -> dict[str, Any]:
         {"url": "/denoise", "content": one_pixel("PNG"), "headers": {"Accept": '";' * random.integers(400, 30_000)}},
         {"url": "/denoise", "content": bytes(screen)},
         {"url": "/denoise", "files": {"file": one_pixel("PNG"), "model": (None, b"-" * 100_000, CHARSET)}},
-        {"url": f"/denoise?threshold={digits}", "content": one_pixel("PNG")},
+        {"url": f"/denoise?seed={seed}", "content": one_pixel("PNG")},
     ]
     return requests[random.integers(len(requests))]
 
