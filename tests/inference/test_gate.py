@@ -57,6 +57,20 @@ def test_cheap_requests_are_too_many_at_last() -> None:
             pass
 
 
+def test_work_may_turn_out_to_be_more_while_there_is_room() -> None:
+    gate = WorkGate(20)
+    with gate.admit(1) as work, gate.admit(1) as other:
+        work.grow(9)
+        with pytest.raises(Busy, match=r"9 seconds of work by large requests are .* the limit is 10\."):
+            other.grow(2)
+        work.grow(3)
+        other.grow(2)
+        with pytest.raises(Busy), gate.admit(6):
+            pass
+    with gate.admit(10):
+        pass
+
+
 def test_what_has_left_leaves_nothing_behind() -> None:
     gate = WorkGate(20)
     for seconds in (0.1, 0.2, 3.3, 7.7, 0.7) * 20:

@@ -1,16 +1,25 @@
-"""A turn at the threads lasts as long as its thread, and work ends with the caller for whom it is done."""
+"""A turn at the threads lasts as long as its thread, work ends with the caller for whom it is done, and is counted."""
 
 import asyncio
+import math
 import threading
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
-from fastapi import Request
+from fastapi import FastAPI, Request
+from fastapi.testclient import TestClient
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
+from denoise.inference.gate import DEAR_SHARE
 from denoise.inference.turns import FairLimiter
-from denoise.web.state import ThreadTurns, while_connected
+from denoise.pictures import Pixels, framing
+from denoise.settings import Settings
+from denoise.web.app import create_app
+from denoise.web.state import Service, ThreadTurns, while_connected
+from tests.web.conftest import check_problem, png
 
 
 def test_a_turn_that_is_cancelled_is_over_when_its_thread_has_ended() -> None:
@@ -49,3 +58,23 @@ def test_work_is_cancelled_when_its_caller_goes() -> None:
             await while_connected(request, asyncio.sleep(60))
 
     asyncio.run(gone())
+
+
+def test_a_large_picture_of_fine_strokes_is_refused_where_only_an_easy_one_has_room(
+    tiny_models: Path, digits: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles = math.ceil(math.sqrt(1.2 * framing.LARGE_PICTURE) / 28)
+    content = png(1 - np.tile(digits[0], (tiles, tiles)))
+    settings = Settings(models=tiny_models)
+    app: FastAPI = create_app(settings)
+    with TestClient(app) as client:
+        service: Service = app.state.service
+        seconds_a_pixel = 5e-6
+        monkeypatch.setattr(service.costs, "of_pixel", lambda _: seconds_a_pixel)
+        room = service.costs.of_picture(service.model("any"), tiles**2 * 28**2, framing.LARGE_PICTURE) + 0.1
+        most = DEAR_SHARE * settings.deadline_seconds * service.threads.most
+        with service.work.admit(most - room):
+            check_problem(
+                client.post("/reconstruct?model=any", content=content), 429, "seconds of work by large requests"
+            )
+        assert client.post("/reconstruct?model=any", content=content).status_code == 200

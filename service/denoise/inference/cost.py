@@ -6,7 +6,7 @@ from denoise.inference.ways import Way
 # A model takes so long per pixel that it sees, until a run of it has been timed, at its start or later.
 FIRST_GUESS_S = 2e-6
 # To decode, frame and encode a pixel takes so long.
-HANDLING_S = 2e-7
+HANDLING_S = 1e-7
 # A picture takes so long besides, however small it is.
 PICTURE_S = 3e-4
 # The weight of the estimate so far against a new run.
@@ -23,9 +23,11 @@ class Costs:
         """Seconds that a model takes for a pixel."""
         return self._per_pixel.get(_key(model)) or model.seconds_per_pixel or FIRST_GUESS_S
 
-    def of_picture(self, model: Denoiser, pixels: int) -> float:
-        """Seconds that a picture of so many pixels is expected to take, from its bytes to those of its answer."""
-        seen = model.size[0] * model.size[1] if model.size else pixels
+    def of_picture(self, model: Denoiser, pixels: int, seen: int) -> float:
+        """Seconds that a picture of so many pixels is expected to take, from its bytes to those of its answer.
+
+        `seen` are the pixels that the model is shown.
+        """
         return PICTURE_S + HANDLING_S * pixels + self.of_pixel(model) * seen
 
     def observe(self, model: Denoiser, pixels: int, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from denoise.errors import Busy
 
@@ -66,6 +67,20 @@ class Gate:
         return Admission(self, amount)
 
 
+class Work(NamedTuple):
+    """A context in which expected seconds of work count as inside a gate."""
+
+    gate: "WorkGate"
+    among_all: Admission
+    among_dear: Admission
+
+    def grow(self, seconds: float) -> None:
+        """The work turned out to take as long as this. Raises Busy when there is no room for it."""
+        amount, dear = self.gate.count(seconds)
+        self.among_all.grow(amount)
+        self.among_dear.grow(dear)
+
+
 class WorkGate:
     """Lets in as many expected seconds of work as can be done before they would be late.
 
@@ -80,8 +95,13 @@ class WorkGate:
         self._dear = Gate(most_dear, "seconds of work by large requests", MICROSECONDS)
 
     @contextmanager
-    def admit(self, seconds: float) -> Iterator[None]:
+    def admit(self, seconds: float) -> Iterator[Work]:
         """A context in which so many expected seconds count. Raises Busy when there is no room for them."""
+        amount, dear = self.count(seconds)
+        with self._all.admit(amount) as among_all, self._dear.admit(dear) as among_dear:
+            yield Work(self, among_all, among_dear)
+
+    def count(self, seconds: float) -> tuple[int, int]:
+        """So many seconds as they count among all work, and among that of dear requests."""
         amount = min(round(MICROSECONDS * seconds), self._dear.most)
-        with self._all.admit(amount), self._dear.admit(amount if amount > CHEAP_SHARE * self._all.most else 0):
-            yield
+        return amount, amount if amount > CHEAP_SHARE * self._all.most else 0

@@ -5,7 +5,7 @@ becomes 20 of 28 pixels, the centre of mass the middle. Inside, paper becomes 0 
 paper. Where the digit lies is seen on a thumbnail (paper, ink, polarity).
 
 A model that takes any size gets the whole picture, shrunk so that strokes are at most 5 px wide, or 3.5 px in strong
-noise. A large picture is shrunk to 2.5 megapixels, but for strokes that would be narrower than MNIST's; nothing is
+noise. A large picture is shrunk to 2 megapixels, but for strokes that would be narrower than MNIST's; nothing is
 enlarged, which was tried and made all answers worse. What it sees:
 
 - Up to SMALL_PICTURE pixels (64×64) the picture as it is but for its polarity: light ink on black, 0 … 1.
@@ -46,9 +46,9 @@ LONGEST_THIN_SIDE = 100_000
 WORKING_STROKES_PX, NOISY_STROKES_PX = 5.0, 3.5
 # These deviations of the noise, as shares of the ink's strength, are little and much.
 LITTLE_NOISE, MUCH_NOISE = 0.08, 0.2
-# A large picture is shrunk to so many pixels, which take a model two or three seconds, while strokes stay as wide as
-# MNIST's. It loses up to 1 dB of 35 at the edges of its strokes.
-LARGE_PICTURE, LEAST_STROKES_PX = 2_500_000, 2.5
+# A large picture is shrunk to so many pixels, which take a model two seconds or less, while strokes stay as wide as
+# MNIST's. It loses up to 1.5 dB of 35 at the edges of its strokes.
+LARGE_PICTURE, LEAST_STROKES_PX = 2_000_000, 2.5
 # A picture loses by being resampled, so less than this factor is left alone.
 WORTHWHILE_SHRINKING = 1.25
 # So much of fine print is the picture's, where the answer has so much ink within so many pixels.

@@ -85,8 +85,8 @@ async def _answer_one(job: Job, file: File) -> Response:
     made = await job.run_small(file)
     if made is None:
         pixels = await job.service.thread_turns(job.request).run(job.measure, file)
-        with job.service.work.admit(job.expect([pixels])):
-            made = await while_connected(job.request, job.run_large(file, pixels))
+        with job.service.work.admit(job.expect([pixels])) as held:
+            made = await while_connected(job.request, job.run_large(file, pixels, held))
     headers = answers.headers(job.model, made.stages.header())
     headers["X-Input-Inverted"] = "true" if made.inverted else "false"
     headers["X-Uncertainty"] = f"{made.doubts.uncertainty:.4f}"

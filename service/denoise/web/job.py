@@ -1,6 +1,7 @@
 """What is done with each picture of a request, along `cleaning`: a small one in a batch, a large one in threads."""
 
 import base64
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -12,8 +13,9 @@ from denoise import cleaning, metrics
 from denoise.cleaning import Cleaned, Prepared
 from denoise.errors import TooLarge
 from denoise.inference.denoiser import Denoiser
+from denoise.inference.gate import Work
 from denoise.metrics import Stages
-from denoise.pictures import SMALL_PICTURE, Pixels, images
+from denoise.pictures import SMALL_PICTURE, Pixels, framing, images
 from denoise.pictures.parameters import Parameters
 from denoise.pictures.uncertainty import Doubts
 from denoise.web import answers
@@ -73,13 +75,18 @@ class Job:
         stages.start()
         return self._finish(prepared, ran.pixels[0], None if ran.code is None else ran.code[0], stages)
 
-    async def run_large(self, file: File, pixels: int) -> Made:
-        """The answer by way of threads, a turn for each tile of the picture, which has so many pixels."""
+    async def run_large(self, file: File, pixels: int, held: Work | None = None) -> Made:
+        """The answer by way of threads, a turn for each tile of the picture, which has so many pixels.
+
+        `held` is the work that was expected of it alone. Raises Busy when it is more, and there is no room for that.
+        """
         stages = Stages()
         async with self.service.turns(self.request, self.model, pixels, self.deadline) as turns:
             stages.end("queue")
             prepared = await turns.run(self._prepare, file, self.service.settings.max_pixels)
             stages.end("decode")
+            if held:
+                held.grow(self.service.costs.of_picture(self.model, pixels, prepared.seen.size))
             tiled = cleaning.start(self.model, prepared)
             while await turns.run(tiled.step):
                 pass
@@ -93,8 +100,9 @@ class Job:
         return images.measure(file.read(), self.service.settings.max_pixels, file.sent)
 
     def expect(self, pixels: Iterable[int]) -> float:
-        """The seconds that pictures of so many pixels are expected to take."""
-        return sum(self.service.costs.of_picture(self.model, count) for count in pixels)
+        """The seconds that pictures of so many pixels are expected to take, unless large ones have fine strokes."""
+        seen = math.prod(self.model.size) if self.model.size else framing.LARGE_PICTURE
+        return sum(self.service.costs.of_picture(self.model, count, min(count, seen)) for count in pixels)
 
     @property
     def suffix(self) -> str:

@@ -162,7 +162,7 @@ async def infer(request: Request, name: str) -> Response:
             inference = tensors.parse(body, json_length, model, *most)
         else:
             inference = await turns.run(tensors.parse, body, json_length, model, *most)
-        cost = service.costs.of_picture(model, inference.pixels.size)
+        cost = service.costs.of_picture(model, inference.pixels.size, inference.pixels.size)
         with service.pictures.admit(), service.work.admit(cost):
             stages.end("decode")
             outputs = await _outputs(request, service, model, inference, stages)
