@@ -4,6 +4,7 @@ A shared machine is not as fast in one minute as in the next, so only figures of
 """
 
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ ROUNDS = 3
 TURNS_PER_ROUND = 3
 TURN_S = 2
 TENSORS_TURN_S = 6  # A request takes a second, and those under way at the end of a turn are not counted.
+# Before a turn of tensors those are done whose callers left at the end of the turn before.
+TENSORS_PAUSE_S = 1
 
 
 @dataclass
@@ -58,6 +61,7 @@ def _take_turn(
 ) -> None:
     for stack, process, url in started:
         seconds = TENSORS_TURN_S if stack.digits_per_tensor else TURN_S
+        time.sleep(TENSORS_PAUSE_S if stack.digits_per_tensor else 0)
         figure = wrk.drive(stack, process, url, callers, seconds, wrk.WARM_UP_S if first else 0)
         figures.turns[stack.row, callers].append(figure)
         print(f"{stack.row}, {callers} callers: {figure}", flush=True)

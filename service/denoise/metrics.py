@@ -65,31 +65,39 @@ _stage = lru_cache(_stages.labels)
 _batch = lru_cache(_batches.labels)
 _refusal = lru_cache(_refusals.labels)
 _queue = lru_cache(_waiting.labels)
-# What waited when it was last set: setting it again, after each run, takes longer than looking here.
-_last_waiting: dict[str, int] = {}
-# What has been observed and not been counted yet, and the event loop whose timer will have it counted.
+# How many pictures waited when it was last told.
+_told_waiting: dict[str, int] = {}
+# What has been observed, and how many pictures wait, since it was last counted; and the event loop whose timer counts.
 _seen: deque[tuple[Histogram, float]] = deque()
+_now_waiting: dict[str, int] = {}
 _loops: list[asyncio.AbstractEventLoop] = []
 
 
 def observe(*observed: tuple[Histogram, float]) -> None:
     """Has each histogram count its value; in a thread without an event loop they do so at once."""
+    if _flush_soon():
+        _seen.extend(observed)
+        return
+    for histogram, value in observed:
+        histogram.observe(value)
+
+
+def _flush_soon() -> bool:
+    """Whether an event loop will call `flush`; if it is the first to be waited for, it is told to."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        loop = None
-    if not loop or not COUNTING_PAUSE_S:
-        for histogram, value in observed:
-            histogram.observe(value)
-        return
-    if not _seen or _loops[0] is not loop:  # The timer of a loop that has ended never comes.
+        return False
+    if not COUNTING_PAUSE_S:
+        return False
+    if not (_seen or _now_waiting) or _loops[0] is not loop:  # The timer of a loop that has ended never comes.
         _loops[:] = [loop]
         loop.call_later(COUNTING_PAUSE_S, flush)
-    _seen.extend(observed)
+    return True
 
 
 def flush() -> None:
-    """Has the histograms count all that has been observed so far, each once, also while a thread does the same."""
+    """Counts all that has been observed so far, each once, also while a thread does the same; and tells what waits."""
     values_of: defaultdict[Histogram, list[float]] = defaultdict(list)
     with contextlib.suppress(IndexError):  # Nothing is left.
         while True:
@@ -99,6 +107,15 @@ def flush() -> None:
         histogram._sum.inc(sum(values))
         for bucket, count in Count([bisect_left(histogram._upper_bounds, value) for value in values]).items():
             histogram._buckets[bucket].inc(count)
+    with contextlib.suppress(KeyError):  # Nothing is left.
+        while True:
+            _tell_waiting(*_now_waiting.popitem())
+
+
+def _tell_waiting(size: str, pictures: int) -> None:
+    if _told_waiting.get(size) != pictures:
+        _told_waiting[size] = pictures
+        _queue(size).set(pictures)
 
 
 def count_answer(route: str, status: int, seconds: float) -> None:
@@ -123,9 +140,10 @@ def count_refusal(reason: str) -> None:
 
 def set_waiting(size: str, pictures: int) -> None:
     """So many `small` or `large` pictures wait now."""
-    if _last_waiting.get(size) != pictures:
-        _last_waiting[size] = pictures
-        _queue(size).set(pictures)
+    if _flush_soon():
+        _now_waiting[size] = pictures
+    else:
+        _tell_waiting(size, pictures)
 
 
 def set_models(served: Iterable[tuple[str, str, str]], *, gone: Iterable[tuple[str, str, str]] = ()) -> None:

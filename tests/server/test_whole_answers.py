@@ -28,6 +28,10 @@ class Transport:
         """As a socket's."""
         self.written.append(data)
 
+    def writelines(self, data: Sequence[bytes]) -> None:
+        """As a socket's."""
+        self.written.append(b"".join(data))
+
     def close(self) -> None:
         """As a socket's."""
         self.closed = True
@@ -42,6 +46,7 @@ def body(content: bytes, more: bool = False) -> dict[str, Any]:
 
 
 LENGTH = (b"content-length", b"2")
+LARGE = bytes(100_000)
 
 
 async def sent(
@@ -83,6 +88,11 @@ async def sent(
         (
             [start(200, LENGTH, (b"connection", b"close")), body(b"ab")],
             [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab"],
+            True,
+        ),
+        (
+            [start(200, (b"content-length", b"100000")), body(LARGE)],
+            [b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n" + LARGE],
             True,
         ),
         (

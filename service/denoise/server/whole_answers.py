@@ -16,6 +16,8 @@ PERMITTED = bytes(byte for byte in range(256) if not HEADER_VALUE_RE.match(bytes
 END_OF_LINE = b"\r\n"
 # What stands in the place of a header's name that is none.
 NO_NAME = b""
+# To join a head to a body of so many bytes takes longer than to hand over both.
+LARGE_BODY = 65_536
 NEVER_WHOLE = (NO_NAME, b"transfer-encoding: ")
 
 
@@ -49,7 +51,10 @@ class WholeAnswer:
         head = _head(start, cycle, len(body))
         if head is None:
             return False
-        cycle.transport.write(head + body)
+        if len(body) > LARGE_BODY:
+            cycle.transport.writelines((head, body))
+        else:
+            cycle.transport.write(head + body)
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()

@@ -28,7 +28,7 @@ def test_the_table_has_ratios_and_efficiencies() -> None:
     figures.turns[lineup.FIXED.row, 16] = [Measurement(20_000, 1, 2, cpu_us=40)] * 3
     figures.turns[ours.row, 16] = [Measurement(rate, 1.5, 2.5, cpu_us=800) for rate in (1500, 1000, 2000)]
     figures.turns[by_hand.row, 16] = [Measurement(rate, 3, 4, cpu_us=700) for rate in (1500, 800, 1000)]
-    figures.in_process[ours.row] = [InProcess({1: 2000, 8: 2500}, decode_us=30, encode_us=20)]
+    figures.in_process[ours.row] = [InProcess({1: 2000, 8: 2500}, run_us=400, decode_us=30, encode_us=20)]
     text = "\n".join(table.report(figures, rounds=3))
     # The median of 1500 / 1500, 1000 / 800 and 2000 / 1000, and (40 + 30 + 400 + 20) / 800.
     assert "| this service, conv_dae | 1,500 | 1.25 | 1.50 | 2.50 | 800 | 0.61 |  |" in text
@@ -59,8 +59,8 @@ def test_another_checkout_is_started_and_measured(
 
 
 def test_runs_in_process_are_summed_up_by_their_medians() -> None:
-    rounds = [InProcess({1: rate, 8: 10 * rate}, decode_us=rate, encode_us=1 / rate) for rate in (1, 4, 2)]
-    assert in_process.median(rounds) == InProcess({1: 2, 8: 20}, decode_us=2, encode_us=0.5)
+    rounds = [InProcess({1: rate, 8: 10 * rate}, run_us=rate, decode_us=rate, encode_us=1 / rate) for rate in (1, 4, 2)]
+    assert in_process.median(rounds) == InProcess({1: 2, 8: 20}, run_us=2, decode_us=2, encode_us=0.5)
 
 
 def test_every_stack_is_sent_what_it_takes() -> None:
