@@ -84,16 +84,17 @@ def observe(*observed: tuple[Histogram, float]) -> None:
 
 def _flush_soon() -> bool:
     """Whether an event loop will call `flush`; if it is the first to be waited for, it is told to."""
+    # The timer of a loop that has ended never comes. To ask for the running loop takes a call of the system.
+    if (_seen or _now_waiting) and not _loops[0].is_closed():
+        return True
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return False
-    if not COUNTING_PAUSE_S:
-        return False
-    if not (_seen or _now_waiting) or _loops[0] is not loop:  # The timer of a loop that has ended never comes.
+    if COUNTING_PAUSE_S:
         _loops[:] = [loop]
         loop.call_later(COUNTING_PAUSE_S, flush)
-    return True
+    return COUNTING_PAUSE_S > 0
 
 
 def flush() -> None:

@@ -40,10 +40,10 @@ async def answer(job: Job, files: Sequence[File], size: int) -> Response:
         RequestError: a TIFF is wanted, and a picture failed: the first one's error.
     """
     started = time.perf_counter()
-    turns = job.service.thread_turns(job.request)
+    deadline, turns = job.service.deadline(), job.service.thread_turns(job.request)
     pixels = await turns.run(_measure, job, files, size)
     with job.service.work.admit(job.expect(pixels)):
-        results = await while_connected(job.request, _run_all(job, files, pixels))
+        results = await while_connected(job.request, _run_all(job, files, pixels, deadline))
     failed = sum(not isinstance(result, Made) for result in results)
     headers = answers.headers(job.model, f"total;dur={1000 * (time.perf_counter() - started):.3f}")
     headers["X-Failed-Items"] = str(failed)
@@ -75,14 +75,14 @@ def _measure(job: Job, files: Sequence[File], size: int) -> list[int]:
     return pixels
 
 
-async def _run_all(job: Job, files: Sequence[File], pixels: Sequence[int]) -> list[Result]:
+async def _run_all(job: Job, files: Sequence[File], pixels: Sequence[int], deadline: float) -> list[Result]:
     """What became of each file, in their order."""
     running = []
     # No more large pictures are begun than there are threads, so that the first ones are done when it gets late.
     large = asyncio.Semaphore(job.service.threads.most)
     try:
         for file, count in zip(files, pixels, strict=True):
-            running.append(asyncio.ensure_future(_run(job, file, count, large)))
+            running.append(asyncio.ensure_future(_run(job, file, count, deadline, large)))
             if len(running) % PICTURES_PER_TURN == 0:
                 await asyncio.sleep(0)
         return await asyncio.gather(*running)
@@ -93,12 +93,12 @@ async def _run_all(job: Job, files: Sequence[File], pixels: Sequence[int]) -> li
         raise
 
 
-async def _run(job: Job, file: File, pixels: int, large: asyncio.Semaphore) -> Result:
+async def _run(job: Job, file: File, pixels: int, deadline: float, large: asyncio.Semaphore) -> Result:
     try:
         if (made := await job.run_small(file)) is not None:
             return made
         async with large:
-            return await job.run_large(file, pixels)
+            return await job.run_large(file, pixels, deadline)
     except problems.REFUSALS as error:
         metrics.count_refusal(type(error).__name__)
         return type(error)(str(error))  # One that was raised holds on to its traceback, and so to the file.

@@ -77,16 +77,17 @@ async def _answer(
             choices = kind.OF_PAGES if sent.pages > 1 else kind.OF_SEVERAL if sent.several else kind.OF_ONE
             media_type = answers.media_type(request, sent.parameters.format, choices, sent.pages)
             several = sent.several or (media_type == ZIP and kind is Job)  # A zip of one is a zip like any other.
-            job = kind(request, service, model, sent.parameters, media_type, service.deadline(), several)
+            job = kind(request, service, model, sent.parameters, media_type, several)
             return await (batch.answer(job, sent.files, sent.size) if several else _answer_one(job, sent.files[0]))
 
 
 async def _answer_one(job: Job, file: File) -> Response:
     made = await job.run_small(file)
     if made is None:
+        deadline = job.service.deadline()
         pixels = await job.service.thread_turns(job.request).run(job.measure, file)
         with job.service.work.admit(job.expect([pixels])) as held:
-            made = await while_connected(job.request, job.run_large(file, pixels, held))
+            made = await while_connected(job.request, job.run_large(file, pixels, deadline, held))
     headers = answers.headers(job.model, made.stages.header())
     headers["X-Input-Inverted"] = "true" if made.inverted else "false"
     headers["X-Uncertainty"] = f"{made.doubts.uncertainty:.4f}"

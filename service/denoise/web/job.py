@@ -41,7 +41,7 @@ class Made(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be done with each picture of a request, until `deadline` by the event loop's clock.
+    """What is to be done with each picture of a request.
 
     OF_ONE, OF_SEVERAL and OF_PAGES are the kinds that an answer can be had in: to one picture, to several, and to all
     pages of one file.
@@ -52,7 +52,6 @@ class Job:
     model: Denoiser
     parameters: Parameters
     media_type: str
-    deadline: float
     among_others: bool
     OF_ONE: ClassVar[Sequence[str]] = answers.OF_ONE
     OF_SEVERAL: ClassVar[Sequence[str]] = answers.OF_SEVERAL
@@ -75,13 +74,14 @@ class Job:
         stages.start()
         return self._finish(prepared, ran.pixels[0], None if ran.code is None else ran.code[0], stages)
 
-    async def run_large(self, file: File, pixels: int, held: Work | None = None) -> Made:
+    async def run_large(self, file: File, pixels: int, deadline: float, held: Work | None = None) -> Made:
         """The answer by way of threads, a turn for each tile of the picture, which has so many pixels.
 
-        `held` is the work that was expected of it alone. Raises Busy when it is more, and there is no room for that.
+        `deadline` is in the event loop's time; `held` is the work that was expected of this picture alone. Raises Late,
+        and Busy when the work is more and there is no room for that.
         """
         stages = Stages()
-        async with self.service.turns(self.request, self.model, pixels, self.deadline) as turns:
+        async with self.service.turns(self.request, self.model, pixels, deadline) as turns:
             stages.end("queue")
             prepared = await turns.run(self._prepare, file, self.service.settings.max_pixels)
             stages.end("decode")
