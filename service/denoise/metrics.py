@@ -65,8 +65,6 @@ _stage = lru_cache(_stages.labels)
 _batch = lru_cache(_batches.labels)
 _refusal = lru_cache(_refusals.labels)
 _queue = lru_cache(_waiting.labels)
-# How many pictures waited when it was last told.
-_told_waiting: dict[str, int] = {}
 # What has been observed, and how many pictures wait, since it was last counted; and the event loop whose timer counts.
 _seen: deque[tuple[Histogram, float]] = deque()
 _now_waiting: dict[str, int] = {}
@@ -110,13 +108,8 @@ def flush() -> None:
             histogram._buckets[bucket].inc(count)
     with contextlib.suppress(KeyError):  # Nothing is left.
         while True:
-            _tell_waiting(*_now_waiting.popitem())
-
-
-def _tell_waiting(size: str, pictures: int) -> None:
-    if _told_waiting.get(size) != pictures:
-        _told_waiting[size] = pictures
-        _queue(size).set(pictures)
+            size, pictures = _now_waiting.popitem()
+            _queue(size).set(pictures)
 
 
 def count_answer(route: str, status: int, seconds: float) -> None:
@@ -144,7 +137,7 @@ def set_waiting(size: str, pictures: int) -> None:
     if _flush_soon():
         _now_waiting[size] = pictures
     else:
-        _tell_waiting(size, pictures)
+        _queue(size).set(pictures)
 
 
 def set_models(served: Iterable[tuple[str, str, str]], *, gone: Iterable[tuple[str, str, str]] = ()) -> None:

@@ -47,7 +47,7 @@ WORKING_STROKES_PX, NOISY_STROKES_PX = 5.0, 3.5
 # These deviations of the noise, as shares of the ink's strength, are little and much.
 LITTLE_NOISE, MUCH_NOISE = 0.08, 0.2
 # A large picture is shrunk to so many pixels, which take a model two seconds or less, while strokes stay as wide as
-# MNIST's. It loses up to 1.5 dB of 35 at the edges of its strokes.
+# MNIST's. At the edges of its strokes it loses 0.4 dB of 34.5 in a photo's noise, and 3.7 of 37.8 where there is none.
 LARGE_PICTURE, LEAST_STROKES_PX = 2_000_000, 2.5
 # A picture loses by being resampled, so less than this factor is left alone.
 WORTHWHILE_SHRINKING = 1.25
