@@ -1,16 +1,24 @@
 """An answer goes out whole, and what cannot be sent so goes uvicorn's way."""
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 
+from denoise.server.connection import Connection
+from denoise.server.refusals import Refusals
 from denoise.server.whole_answers import WholeAnswer
+from denoise.settings import Settings
+from denoise.web.app import App, create_app
 from tests.conftest import NOISY_7
 from tests.server.conftest import PATIENCE_S, Start
 
@@ -140,3 +148,55 @@ def test_an_answer_comes_in_one_piece(start: Start) -> None:
             )
             head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
             assert f"content-length: {len(body)}\r\n".encode() in head
+
+
+class Socket(asyncio.Transport):
+    """A transport that tells when it is written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def write(self, data: Any) -> None:
+        """As a transport's."""
+        self.written.put_nowait(data)
+
+    def is_closing(self) -> bool:
+        """As a transport's."""
+        return False
+
+    def close(self) -> None:
+        """As a transport's."""
+
+
+async def garbage(app: App, request: bytes, times: int) -> int:
+    """How many objects are left to the collector by so many requests on one connection."""
+    config = uvicorn.Config(app, log_config=None, ws="none")
+    config.load()
+    connection = Connection(config, ServerState(), {}, Refusals(app.state.service, app.short_way), lambda: None)
+    transport = Socket()
+    connection.connection_made(transport)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(times):
+            connection.data_received(request)
+            assert (await transport.written.get()).startswith(b"HTTP/1.1 200 ")
+        return gc.collect()
+    finally:
+        gc.enable()
+        connection.connection_lost(None)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /denoise HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(SEVEN), SEVEN),
+    ],
+    ids=["livez", "denoise"],
+)
+def test_a_request_leaves_nothing_to_the_collector(tiny_models: Path, request_bytes: bytes) -> None:
+    app = create_app(Settings(models=tiny_models))
+    asyncio.run(garbage(app, request_bytes, 5))
+    assert asyncio.run(garbage(app, request_bytes, 100)) < 100

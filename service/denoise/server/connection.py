@@ -206,7 +206,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Called when a request has its answer."""
-        self._unanswered.popleft()
+        # The cycle and its `send` hold each other, and what does is freed late, by the collector.
+        vars(self._unanswered.popleft()).pop("send", None)
         body_is_coming = self._limits.stage is Stage.BODY
         self._answered_early = body_is_coming and not self._unanswered
         self._limits.since = self.loop.time()
