@@ -1,8 +1,9 @@
 """`python -m benchmarks.load.bulk`: pictures per second of `denoise` over a mixed folder, and over arrays.
 
 The folder holds test digits as PNG, JPEG, WebP, BMP, GIF, TIFF and PGM, of 28×28 pixels and larger, and some broken
-files. Arrays are taken from file to file; beside them bare onnxruntime runs the same digits in batches of the same
-size, from memory, by as many threads. Prints the medians of several rounds, in which both take turns.
+files. Arrays are taken from file to file, by each model in the way that it is served in; beside them the model runs on
+the same digits in batches of the same size, from memory, by as many threads. Prints the medians of several rounds, in
+which both take turns.
 """
 
 import argparse
@@ -18,7 +19,6 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -26,8 +26,8 @@ from benchmarks import ROOT, TEST_DIGITS
 from benchmarks.checkouts import THIS
 from denoise import machine
 from denoise.bulk import arrays
+from denoise.inference import denoiser
 from denoise.inference.denoiser import Denoiser
-from denoise.inference.ways import CPU
 
 KINDS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 ENDINGS = {"PPM": "pgm", "JPEG": "jpg", "TIFF": "tif"}
@@ -61,13 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"{options.pictures:,} pictures and {options.broken} broken ones, --jobs {jobs}: ", end="", flush=True
             )
             print(over_folder(scans, Path(folder) / f"clean-{jobs}", jobs))
-        for path in sorted((ROOT / "models").glob("*.onnx")):
+        for name, model in denoiser.load(ROOT / "models", "auto", 1, "auto").items():
             for kind in ("uint8", "float32"):
                 for threads in sorted({1, options.jobs}):
-                    ours, bare = over_array(Path(folder), path, digits, options.seconds, kind, threads)
+                    ours, alone = over_array(Path(folder), model, digits, options.seconds, kind, threads)
                     print(
-                        f"{path.stem}, {kind} .npy, {threads} threads: {ours:,.0f} digits/s; "
-                        f"bare onnxruntime: {bare:,.0f}; {ours / bare:.2f} of it",
+                        f"{name} on {model.way}, {kind} .npy, {threads} threads: {ours:,.0f} digits/s; "
+                        f"the runs alone: {alone:,.0f}; {ours / alone:.2f} of it",
                         flush=True,
                     )
 
@@ -97,9 +97,10 @@ def over_folder(scans: Path, clean: Path, jobs: int) -> str:
     return finished.stderr.partition("\n")[0]
 
 
-def over_array(folder: Path, path: Path, digits: Bytes, seconds: float, kind: str, threads: int) -> tuple[float, float]:
-    """Digits per second of `denoise` from file to file, and of bare onnxruntime."""
-    model = Denoiser(path, CPU, 1)
+def over_array(
+    folder: Path, model: Denoiser, digits: Bytes, seconds: float, kind: str, threads: int
+) -> tuple[float, float]:
+    """Digits per second of `denoise` from file to file, and of the model's runs alone."""
     work = arrays.Work(model, model.size, threads)
     source, target = folder / "digits.npy", folder / "clean.npy"
     first = (digits[: 2 * arrays.PICTURES_PER_RUN, ..., np.newaxis] / np.float32(255)).astype(np.float32)
@@ -108,27 +109,23 @@ def over_array(folder: Path, path: Path, digits: Bytes, seconds: float, kind: st
     digits = np.resize(digits, (count, *digits.shape[1:]))
     pixels = (digits / np.float32(255)).astype(np.float32)[..., np.newaxis]
     np.save(source, digits if kind == "uint8" else pixels)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(path, options, providers=[CPU])
 
     def ours() -> None:
         with target.open("wb") as file:
             for _ in arrays.clean(source, file, target.name, work):
                 pass
 
-    def bare() -> None:
+    def alone() -> None:
         batches = range(0, len(pixels), arrays.PICTURES_PER_RUN)
         with ThreadPoolExecutor(threads) as pool:
             share = len(batches) // threads + 1
             parts = [batches[start : start + share] for start in range(0, len(batches), share)]
-            for _ in pool.map(lambda part: [session.run(None, {"image": b}) for b in _cut(pixels, part)], parts):
+            for _ in pool.map(lambda part: [model(batch) for batch in _cut(pixels, part)], parts):
                 pass
 
     ours()
-    bare()
-    times = [(_measure_seconds(ours), _measure_seconds(bare)) for _ in range(ROUNDS)]
+    alone()
+    times = [(_measure_seconds(ours), _measure_seconds(alone)) for _ in range(ROUNDS)]
     spent, least = (median(column) for column in zip(*times, strict=True))
     return len(digits) / spent, len(digits) / least
 
