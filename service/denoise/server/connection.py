@@ -206,8 +206,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Called when a request has its answer."""
-        # The cycle and its `send` hold each other, and what does is freed late, by the collector.
-        vars(self._unanswered.popleft()).pop("send", None)
+        vars(self._unanswered.popleft()).pop("send", None)  # Each holds the other, and only the collector frees such.
         body_is_coming = self._limits.stage is Stage.BODY
         self._answered_early = body_is_coming and not self._unanswered
         self._limits.since = self.loop.time()
