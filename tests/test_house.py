@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "service" / "denoise"
 # From the top floor down; `cleaning` is a file at the top of the package.
 FLOORS = ("cli", "server", "web", "bulk", "cleaning", "inference", "pictures", "ground")
+MOST_LINES = 300
 GROUND = {"errors", "logs", "machine", "metrics", "settings"}
 # The faces of the package may import any room.
 FACES = {"__init__", "__main__", "python"}
@@ -56,6 +57,11 @@ def test_the_rooms_are_those_that_are_drawn() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     modules = {path.stem for path in PACKAGE.glob("*.py")} - FACES - GROUND
     assert folders | modules == set(FLOORS) - {"ground"}
+
+
+def test_no_file_is_longer_than_a_few_screens() -> None:
+    lines = {path: path.read_text(encoding="utf-8").count("\n") for path in files(PACKAGE)}
+    assert max(lines.values()) <= MOST_LINES, lines
 
 
 def test_every_room_says_in_one_sentence_what_lives_there() -> None:
