@@ -63,7 +63,8 @@ class Frame(NamedTuple):
         shape: height and width of the picture, in pixels.
         inverted: whether its dark ink on light paper was turned over.
         rows, columns: what the frame takes of it; it may reach over the edges.
-        margin: by which its polarity was found, as `polarity.judge` gives it; 1 where the caller told it.
+        margin: by which a page's polarity was found, as `polarity.judge` gives it; 1 where the caller told it, and of
+            a digit that was framed.
         shrunk: by what factor a whole page was shrunk for the model.
         kept: how much of what the model saw there is in the answer where it found ink, 0 … 1.
     """
@@ -118,14 +119,15 @@ def keep_print(seen: Pixels, answer: Pixels, frame: Frame) -> Pixels:
 def restore(answer: Pixels, frame: Frame, native: bool = False) -> Pixels:
     """A model's answer in the polarity of the picture that `frame` was made from, at its place there, on clean paper.
 
-    With `native` it stays as large as the model gave it.
+    With `native` it stays as large as the model gave it, but for what padded a page.
     """
     (height, width), (rows, columns) = frame.shape, (frame.rows, frame.columns)
-    if (rows, columns) == ((0, answer.shape[0]), (0, answer.shape[1])):
-        answer = answer[:height, :width]
-    elif not native:
-        seen = _seen_from(rows, answer.shape[0], height), _seen_from(columns, answer.shape[1], width)
+    is_resampled = (rows, columns) != ((0, answer.shape[0]), (0, answer.shape[1]))
+    seen = _seen_from(rows, answer.shape[0], height), _seen_from(columns, answer.shape[1], width)
+    if is_resampled and not native:
         answer = np.clip(resample(answer, frame.shape, *seen), 0, 1)
+    elif not is_resampled or frame.shrunk > 1:  # It is a page's, which was padded below and at the right.
+        answer = answer[: round(seen[0][1]), : round(seen[1][1])]
     return polarity.turn(answer, frame.inverted)
 
 
