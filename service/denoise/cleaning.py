@@ -46,7 +46,8 @@ class Cleaned(NamedTuple):
 
     Attributes:
         prepared: what went to the model.
-        answer: what the model made of it, light ink on black, of the size of `prepared.seen`.
+        answer: what the model made of it, light ink on black, of the size of `prepared.seen`; with fine print as grey
+            as it was seen.
         code: the model's hidden code, where it has one.
         restored: the answer in the size and polarity of the picture that was sent.
         shown: what was asked for: `restored`, the answer in the model's size, in colours, or a strip.
@@ -95,7 +96,8 @@ def prepare(
     `sent_bytes` is how many bytes came for the file, where it came packed.
 
     Raises:
-        UnsupportedKind, TooLarge, BrokenBody: as `images.read`.
+        UnsupportedKind, TooLarge, BrokenBody: as `images.read`; the first also where a file shows more ink than so few
+            bytes can hold.
         BadParameter: the picture is too thin for a model of any size.
     """
     if isinstance(picture, bytes):
@@ -155,7 +157,9 @@ def _colour(prepared: Prepared, answer: Pixels, parameters: Parameters) -> Colou
     colours = colour.of_grey(picture.grey) if picture.colours is None else picture.colours
     if native:
         colours = colour.take(colours, (answer.shape[0], answer.shape[1]), frame.rows, frame.columns)
-    return colour.keep(colours, framing.restore(answer, frame, native), frame.inverted, parameters.strength)
+    restored = framing.restore(answer, frame, native)
+    colours = colours[: restored.shape[0], : restored.shape[1]]
+    return colour.keep(colours, restored, frame.inverted, parameters.strength)
 
 
 def clean(picture: bytes | Pixels | Picture, model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaned:
