@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
+from denoise.inference.denoiser import Denoiser
 from denoise.inference.gate import DEAR_SHARE
 from denoise.inference.turns import FairLimiter
 from denoise.pictures import Pixels, framing
@@ -78,3 +79,21 @@ def test_a_large_picture_of_fine_strokes_is_refused_where_only_an_easy_one_has_r
                 client.post("/reconstruct?model=any", content=content), 429, "seconds of work by large requests"
             )
         assert client.post("/reconstruct?model=any", content=content).status_code == 200
+
+
+def test_every_model_that_had_a_large_picture_gives_its_memory_back(
+    tiny_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gave_back: list[str] = []
+    monkeypatch.setattr(Denoiser, "give_back", lambda model: gave_back.append(model.name))
+    service: Service = create_app(Settings(models=tiny_models)).state.service
+    first, second = (Request({"type": "http"}) for _ in range(2))
+
+    async def overlap() -> None:
+        async with service.turns(first, service.model("any"), 10_000, service.deadline()):
+            async with service.turns(second, service.model("half"), 10_000, service.deadline()):
+                pass
+            assert not gave_back
+
+    asyncio.run(overlap())
+    assert sorted(gave_back) == ["any", "half"]

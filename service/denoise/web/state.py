@@ -81,6 +81,7 @@ class Service:
     started: float = field(default_factory=time.monotonic)
     draining: bool = False
     requests: Collection[object] = ()
+    _with_memory: set[Denoiser] = field(default_factory=set)  # What large pictures took of it is theirs still.
 
     def model(self, name: str) -> Denoiser:
         """The model of that name. Raises UnknownModel."""
@@ -108,6 +109,8 @@ class Service:
     ) -> AsyncIterator[ThreadTurns]:
         """Room in memory for a picture of so many pixels, and turns at the threads.
 
+        Once no large picture is worked on, the models that had any give their memory back.
+
         Raises Late when the event loop's time passes `deadline` before all is done.
         """
         space = self.middling if pixels <= MIDDLING_PICTURE else self.large
@@ -121,8 +124,10 @@ class Service:
             raise Late(f"The picture was not done within {self.settings.deadline_seconds:g} s.") from None
         finally:
             metrics.set_waiting("large", self._waiting)
+            self._with_memory.add(model)
             if not self.middling.taken and not self.large.taken:
-                asyncio.get_running_loop().run_in_executor(None, model.give_back)  # Nobody waits for that.
+                while self._with_memory:  # Nobody waits until it is done.
+                    asyncio.get_running_loop().run_in_executor(None, self._with_memory.pop().give_back)
 
     def thread_turns(self, request: Request) -> ThreadTurns:
         """A request's turns at the threads, for work that takes little memory."""
