@@ -49,6 +49,14 @@ def test_patterns_are_understood(tiny_models: Path, tmp_path: Path, digits: Pixe
     assert (ended.returncode, told(ended)) == (1, "scans/*.bmp: No file matches this pattern.")
 
 
+def test_every_input_that_holds_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ended = denoise("missing.png", "empty", "-o", "clean", folder=tmp_path)
+    assert ended.returncode == 1
+    assert "missing.png: There is no such file or folder." in told(ended)
+    assert "empty: There are no pictures in this folder." in told(ended)
+
+
 def test_two_pictures_with_one_name_are_told_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
     (tmp_path / "a.png").write_bytes(b"")

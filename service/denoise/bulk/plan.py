@@ -1,4 +1,7 @@
-"""What a command line means: which files are to be cleaned, and where each answer goes. Only folders are read here."""
+"""What a command line means: which files are to be cleaned, and where each answer goes.
+
+Only folders are read, and of a TIFF how many pages it has.
+"""
 
 import glob
 import os
@@ -104,9 +107,9 @@ class _Search:
     def add(self, given: str) -> None:
         path = Path(given)
         if path.is_dir():
-            before = len(self.found)
+            before = len(self.found), len(self.failures)
             self._walk(path)
-            if len(self.found) == before and not self.failures:
+            if (len(self.found), len(self.failures)) == before:
                 self.failures.append(Failure(given, "There are no pictures in this folder."))
         elif path.exists():
             self.found[path] = Path(path.name)
