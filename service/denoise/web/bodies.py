@@ -109,7 +109,7 @@ async def read(
     if parameters.page or any(tiff.is_tiff(file.start()) for file in files):
         sheets = await turns.run(spread, files, parameters.page, settings.max_files)
         if zipped:  # Those of several pages are in memory now.
-            held.grow(held.amount + sum({file.name: file.size for file in files if file not in sheets}.values()))
+            held.grow(held.amount + sum(file.size for file in files if file not in sheets))
     return Sent(
         sheets, len(sheets) if len(files) == 1 and not zipped else 1, zipped or len(sheets) > 1, came, parameters
     )
@@ -118,7 +118,7 @@ async def read(
 async def unpacked(request: Request, limit: int, held: Admission, turns: ThreadTurns) -> tuple[bytes, int]:
     """The request's body without its Content-Encoding, at most `limit` bytes of it, and how many bytes came.
 
-    Raises as `whole` and `encodings.unpack` do.
+    Raises as `read_whole` and `encodings.unpack` do.
     """
     body = await read_whole(request, limit, held)
     encoding = header(request.scope, b"content-encoding").strip().lower()
