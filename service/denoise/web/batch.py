@@ -69,9 +69,8 @@ def _measure(job: Job, files: Sequence[File], size: int) -> list[int]:
         except RequestError:
             pixels.append(0)
         if sum(pixels) > most:
-            raise TooLarge(
-                f"The pictures have more than {most:,} pixels together; at most so many are taken in {size:,} bytes."
-            )
+            reason = "a request" if most == settings.max_request_pixels else f"{size:,} bytes"
+            raise TooLarge(f"The pictures have more than {most:,} pixels together, the most that {reason} may have.")
     return pixels
 
 
