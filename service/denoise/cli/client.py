@@ -6,7 +6,7 @@ Nothing that it answers is believed before it is checked: the status, the kind, 
 import json
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 from urllib.parse import quote, urlencode, urlsplit
 
 import numpy as np
@@ -201,6 +201,8 @@ def _is_whole(content: bytes, kind: Kind) -> bool:
         return content.startswith(jpeg.START) and content.endswith(b"\xff" + jpeg.END)
     if kind == "tiff":
         return tiff.is_tiff(content)
+    if kind != "webp":
+        assert_never(kind)
     length = int.from_bytes(content[4:8], "little")
     return content[:4] == b"RIFF" and content[8:12] == b"WEBP" and len(content) == RIFF_HEAD_BYTES + length
 
