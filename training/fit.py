@@ -159,7 +159,8 @@ def log_of(path: Path) -> Path:
 
 def checkpoint(recipe: Recipe, clean: Pixels, checkpoints: Path, begin: Path | None) -> Path:
     """A file for this recipe, these digits, this start and this code: when one is changed, a run starts anew."""
-    digest = hashlib.sha256(repr(dataclasses.replace(recipe, architecture=None)).encode())  # type: ignore[arg-type]
+    network = recipe.architecture.__name__  # A function's own representation tells where in memory it is.
+    digest = hashlib.sha256(repr(dataclasses.replace(recipe, architecture=network)).encode())  # type: ignore[arg-type]
     digest.update(clean.tobytes())
     digest.update(begin.read_bytes() if begin else b"")
     for module in (architectures, camera, mixtures, noise, pages, paper, parts, pens, photos, sys.modules[__name__]):
