@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     precision: AllowedPrecision = Field(
         "auto",
         description="`auto` lets each model multiply in bfloat16 on the processor, or in TF32 on a GPU, where it is "
-        "faster so and the answers prove to be alike, `float32` never does",
+        "faster so and the answers prove to be alike; `float32` never does, and leaves OpenVINO out",
     )
     workers: PositiveInt | None = Field(
         None,
