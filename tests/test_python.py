@@ -61,19 +61,30 @@ def test_an_image_gives_an_image(mode: str) -> None:
     assert error(np.asarray(denoise.clean(given)) / 255) < error(NOISY / 255) / 4
 
 
-@pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (28, 28, 3), (28, 28, 4)])
+@pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (28, 28, 2), (28, 28, 3), (28, 28, 4)])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32, np.float64])
 def test_an_array_gives_one_of_its_shape_and_type(shape: tuple[int, ...], kind: type[np.generic]) -> None:
     white = 1.0 if np.issubdtype(kind, np.floating) else np.iinfo(kind).max  # type: ignore[type-var]
     grey = (NOISY / 255 * white).astype(kind).reshape(28, 28, *[1] * (len(shape) - 2))
     given = np.broadcast_to(grey, shape).copy()
-    if shape[-1] == 4:
-        given[..., 3] = white  # type: ignore[assignment]
+    has_alpha = shape[-1] in {2, 4}
+    if has_alpha:
+        given[..., -1] = white  # type: ignore[assignment]
     answer = denoise.clean(given)
     assert (answer.shape, answer.dtype) == (shape, kind)
     first = answer.reshape(28, 28, -1)[..., 0] / white
     assert error(first) < error(NOISY / 255) / 4
-    assert shape[-1] != 4 or (answer[..., 3] == white).all()
+    assert not has_alpha or (answer[..., -1] == white).all()
+
+
+def test_an_image_is_turned_as_its_file_would_be(tmp_path: Path) -> None:
+    lying = Image.open(NOISY_7).convert("L").transpose(Image.Transpose.ROTATE_90)
+    exif = lying.getexif()
+    exif[0x0112] = 6  # The camera was turned to the left.
+    lying.save(tmp_path / "lying.png", exif=exif)
+    answers = [denoise.clean(given) for given in (tmp_path / "lying.png", Image.open(tmp_path / "lying.png"))]
+    for answer in answers:
+        assert error(np.asarray(answer) / 255) < error(NOISY / 255) / 4
 
 
 def test_a_file_of_several_pages_is_not_taken_for_its_first(tmp_path: Path) -> None:

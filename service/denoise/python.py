@@ -160,7 +160,7 @@ def clean(
 
     Args:
         picture: the bytes of a file, which become those of a PNG; an image of Pillow; an array of NumPy, `[height,
-            width]` with or without a last dimension of 1, 3 or 4, uint8, uint16 or floats 0 … 1, whose answer has its
+            width]` alone or with a last dimension of 1, 2, 3 or 4, uint8, uint16 or floats 0 … 1, whose answer has its
             shape and type; or the path of a file, whose answer is an image of Pillow.
         model: one that `denoise models` lists; None for the best.
         invert: whether the ink is dark on light paper; "auto" to find out.

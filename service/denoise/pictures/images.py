@@ -101,7 +101,7 @@ def read(content: bytes, max_pixels: int, sent: int | None = None, *, in_colour:
     if (plain := png.read_plain(content, max_pixels)) is not None:
         return Picture(plain)
     with _open_checked(content, max_pixels, sent) as image:
-        return _read_upright(image, in_colour)
+        return read_upright(image, in_colour)
 
 
 def measure(content: bytes, max_pixels: int, sent: int | None = None) -> int:
@@ -165,7 +165,8 @@ def _check_first_frame(image: Image.Image) -> None:
             )
 
 
-def _read_upright(image: Image.Image, in_colour: bool) -> Picture:
+def read_upright(image: Image.Image, in_colour: bool) -> Picture:
+    """An image of Pillow's, turned as its Exif data say."""
     picture = Picture(*samples.read(image, in_colour), _dpi(image))
     if not image.info and image.format != "TIFF":  # Nowhere else could an orientation stand.
         return picture

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from denoise.errors import BadTensor, UnsupportedKind
-from denoise.pictures import RANGE_SLACK, Colours, Pixels, images, samples, tiff, transparency
+from denoise.pictures import RANGE_SLACK, Colours, Pixels, images, tiff, transparency
 from denoise.pictures.images import Picture
 
 Array = NDArray[Any]
@@ -18,10 +18,11 @@ Object = str | PathLike[str] | bytes | PilImage | Array
 
 # ITU-R BT.601, as Pillow has it.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-GREY, COLOUR, COLOUR_WITH_ALPHA = 1, 3, 4
-CHANNELS = {GREY, COLOUR, COLOUR_WITH_ALPHA}
+GREY, GREY_WITH_ALPHA, COLOUR, COLOUR_WITH_ALPHA = 1, 2, 3, 4
+CHANNELS = {GREY, GREY_WITH_ALPHA, COLOUR, COLOUR_WITH_ALPHA}
+WITH_ALPHA = {GREY_WITH_ALPHA, COLOUR_WITH_ALPHA}
 DIMENSIONS_OF_GREY = 2
-SHAPES = "[height, width], with or without a last dimension of 1 (grey), 3 (RGB) or 4 (RGBA), is taken"
+SHAPES = "[height, width], alone or with a last dimension of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA), is taken"
 
 
 def read(picture: Object, *, in_colour: bool) -> bytes | Picture:
@@ -38,7 +39,7 @@ def read(picture: Object, *, in_colour: bool) -> bytes | Picture:
         case str() | PathLike():
             return _of_one_page(Path(picture).read_bytes())
         case Image.Image():
-            return Picture(*samples.read(picture, in_colour))
+            return images.read_upright(picture, in_colour)
         case np.ndarray():
             return _read_array(picture, in_colour)
     raise UnsupportedKind(
@@ -101,9 +102,9 @@ def _read_array(array: Array, in_colour: bool) -> Picture:
         raise BadTensor(f"The array has values from {least:g} to {most:g}; floats are taken from 0 to 1.")
     if channels == GREY:
         return Picture(values[..., 0])
-    colours = values[..., :COLOUR]
-    if channels == COLOUR_WITH_ALPHA:
-        alpha = values[..., COLOUR]
+    colours = values[..., :COLOUR] if channels >= COLOUR else np.repeat(values[..., :GREY], COLOUR, axis=2)
+    if channels in WITH_ALPHA:
+        alpha = values[..., -1]
         paper = transparency.find_paper(colours @ LUMA, alpha)
         colours = transparency.lay_over(colours, alpha[..., np.newaxis], paper)
     eight_bits = np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8) if in_colour else None
@@ -114,10 +115,10 @@ def _write_array(shown: Pixels | Colours, like: Array) -> Array:
     white, channels = _white(like), like.shape[2] if like.ndim > DIMENSIONS_OF_GREY else 0
     values = np.clip(np.divide(shown, _white(shown), dtype=np.float32), 0, 1)
     if values.ndim == DIMENSIONS_OF_GREY:
-        values = np.repeat(values[..., np.newaxis], min(channels, COLOUR) or GREY, axis=2)
-    elif channels not in (COLOUR, COLOUR_WITH_ALPHA):
+        values = np.repeat(values[..., np.newaxis], COLOUR if channels >= COLOUR else GREY, axis=2)
+    elif channels < COLOUR:
         values = (values @ LUMA)[..., np.newaxis]
-    if channels == COLOUR_WITH_ALPHA:
+    if channels in WITH_ALPHA:
         values = np.concatenate([values, np.ones_like(values[..., :1])], axis=2)
     scaled = values if like.dtype.kind == "f" else np.rint(values * white)
     return scaled.astype(like.dtype).reshape(*values.shape[:2], *([channels] if channels else []))
