@@ -72,6 +72,16 @@ def test_choices_are_taken_as_programs_write_them(tiny: TestClient, value: str |
         assert answer.headers["X-Input-Inverted"] == "true", answer.text
 
 
+@pytest.mark.parametrize(("name", "value"), [("format", "JPG"), ("format", "tif"), ("color", "gray")])
+def test_other_spellings_of_choices_are_understood(tiny: TestClient, name: str, value: str) -> None:
+    assert tiny.post("/denoise", content=SEVEN, params={name: value}).status_code == 200
+
+
+def test_a_parameter_beside_the_inputs_of_json_is_refused(tiny: TestClient) -> None:
+    sent = {"inputs": base64.b64encode(SEVEN).decode(), "model": "half", "options": {}}
+    check_problem(tiny.post("/denoise", json=sent), 422, "'model' stands beside `inputs`")
+
+
 def with_padding() -> bytes:
     """A picture whose base64 has padding, and both characters that URLs do not have."""
     for seed in range(1000):

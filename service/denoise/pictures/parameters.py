@@ -13,6 +13,8 @@ from denoise.errors import BadParameter
 from denoise.pictures.images import Kind
 
 MOST_CHARACTERS_SHOWN = 100
+# Other common spellings of choices.
+ALIASES = {"jpg": "jpeg", "tif": "tiff", "gray": "grey"}
 
 
 class Parameters(BaseModel):
@@ -71,9 +73,12 @@ class Parameters(BaseModel):
 
     @field_validator("size", "invert", "layout", "color", "format", mode="before")
     @classmethod
-    def _spell_in_lower_case(cls, value: object) -> object:
-        """Programs write True and TRUE, and JSON has a true of its own."""
-        return str(value).lower() if isinstance(value, bool | str) else value
+    def _spell(cls, value: object) -> object:
+        """Programs write True and TRUE, and JSON has a true of its own; files end in .jpg."""
+        if not isinstance(value, bool | str):
+            return value
+        spelt = str(value).lower()
+        return ALIASES.get(spelt, spelt)
 
 
 def merge(parameters: Parameters, others: Mapping[str, Any]) -> Parameters:

@@ -42,7 +42,7 @@ Contents = tuple[list[tuple[str, bytes]], Parameters]
 """The files in a body, each with its name, and the query's parameters with the body's own."""
 
 
-class JsonBody(BaseModel):
+class JsonBody(BaseModel, extra="allow"):
     """The JSON form of a request, as huggingface_hub's InferenceClient sends it."""
 
     inputs: str = Field(description="The image's bytes in base64, or as a `data:` URI.")
@@ -190,6 +190,8 @@ def _from_json(_request: Request, body: bytes, parameters: Parameters, _most_fil
         raise BadParameter(sentences(error.errors())) from None
     except (ValueError, RecursionError) as error:
         raise BrokenBody(f"The JSON cannot be read: {error}.") from None
+    if misplaced := Parameters.model_fields.keys() & (parsed.model_extra or {}).keys():
+        raise BadParameter(f"'{min(misplaced)}' stands beside `inputs`; parameters are read inside of `parameters`.")
     encoded = parsed.inputs
     if encoded.startswith("data:"):
         encoded = encoded.partition(";base64,")[2]
