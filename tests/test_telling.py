@@ -147,6 +147,7 @@ def test_a_key_is_needed_where_keys_are_set(sent: str, status: int) -> None:
         if status == 401:
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert answer.json()["detail"].startswith("A key is needed here")
+            assert ("is wrong" in answer.json()["detail"]) == bool(sent)
             assert client.post("/nowhere", headers=headers).status_code == 401
         for path in ("/livez", "/readyz", "/metrics", "/models", "/docs"):
             assert client.get(path).status_code == 200

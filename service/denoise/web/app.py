@@ -187,8 +187,10 @@ def check_key(request: Request, keys: Sequence[SecretStr]) -> None:
     """Raises Unauthorized when there are keys and the request bears none of them."""
     if not keys:
         return
-    scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+    authorization = request.headers.get("authorization", "")
+    scheme, _, sent = authorization.partition(" ")
     # All keys are compared, each in the same time whatever was sent: time tells a caller nothing about a key.
     right = [hmac.compare_digest(sent.strip().encode(), key.get_secret_value().encode()) for key in keys]
     if scheme.lower() != "bearer" or not any(right):
-        raise errors.Unauthorized("A key is needed here: send the header `Authorization: Bearer <key>`.")
+        wrong = "A key is needed here, and the one that was sent is wrong" if authorization else "A key is needed here"
+        raise errors.Unauthorized(f"{wrong}: send the header `Authorization: Bearer <key>`.")
