@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from PIL import Image
+
 from tests.cli.conftest import COMMAND, HERE, PATIENCE_S, denoise, fill, told
 from tests.conftest import NOISY_7, Pixels
 
@@ -37,6 +39,16 @@ def test_what_is_done_is_skipped_and_a_changed_picture_told(tiny_models: Path, t
     assert "1 picture in" in told(ended)
     assert "'scans/clean/001.png' is there already, made of another file, or before this one was changed" in told(ended)
     assert "3 pictures in" in told(denoise(*run, "--overwrite", folder=tmp_path))
+
+
+def test_what_may_be_wrong_with_an_answer_is_told(tmp_path: Path) -> None:
+    Image.new("L", (500, 500), 255).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    one = denoise("a.png", "-o", "one.png", "--invert", "false", folder=tmp_path)
+    assert one.returncode == 0
+    assert "a.png: The picture was shrunk by " in told(one)
+    several = denoise("a.png", "b.png", "-o", "clean", "--invert", "false", folder=tmp_path)
+    assert "2 of the answers have warnings, which --report FILE lists." in told(several)
 
 
 def test_patterns_are_understood(tiny_models: Path, tmp_path: Path, digits: Pixels) -> None:

@@ -118,6 +118,8 @@ def test_each_page_of_a_scan_has_a_folder(tmp_path: Path, capsys: pytest.Capture
     page.save(tmp_path / "scan.tif", save_all=True, append_images=[page.transpose(Image.Transpose.ROTATE_90), page])
     assert read(tmp_path, tmp_path / "scan.tif", output="digits") == 0
     assert sorted(path.name for path in tmp_path.glob("digits*")) == ["digits-1", "digits-2", "digits-3"]
+    assert pages.read([str(tmp_path / "scan.tif")], f"{tmp_path}/apart/", lambda: find, overwrite=False) == 0
+    assert sorted(path.name for path in (tmp_path / "apart").iterdir()) == ["page-1", "page-2", "page-3"]
     assert read(tmp_path, tmp_path / "scan.tif", output="digits.npy") == 1
     assert "It has 3 pages, and an array has the digits of one; --page says which." in capsys.readouterr().err
     target = str(tmp_path / "second.npy")

@@ -84,7 +84,12 @@ def _part(content: bytes, target: str, number: int | None) -> Iterator[tuple[byt
     if len(directories) > 1 and (target == streams.STANDARD or target.endswith(ARRAY)):
         raise BadParameter(f"It has {len(directories):,} pages, and an array has the digits of one; --page says which.")
     for place, directory in enumerate(directories, 1):
-        yield tiff.take_page(content, directory), f"{target}-{place}" if len(directories) > 1 else target
+        yield tiff.take_page(content, directory), _name(target, place) if len(directories) > 1 else target
+
+
+def _name(target: str, place: int) -> str:
+    """The folder of a page, beside what was named or in it."""
+    return f"{target}page-{place}" if target.endswith("/") else f"{target}-{place}"
 
 
 def _find(model: Denoiser, parameters: Parameters, max_pixels: int, content: bytes) -> Found:

@@ -1,5 +1,6 @@
 """Runs over many files, counted and shown: by this process and others like it, by a service, or by a cluster."""
 
+import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ from denoise.bulk.plan import Plan
 from denoise.bulk.processes import WORTH_A_PROCESS
 from denoise.bulk.provenance import write_many
 from denoise.cli.backend import Backend
-from denoise.cli.progress import Tally, print_summary
+from denoise.cli.progress import Tally, print_summary, say
 from denoise.cli.report import write_report
 from denoise.errors import RequestError
 
@@ -40,7 +41,19 @@ def carry_out(plan: Plan, work: Work, report: Path | None, *, overwrite: bool) -
             status = tally.summarize()
     if report:
         write_report(report, outcomes, overwrite=overwrite)
+    else:
+        _warn(outcomes)
     return status
+
+
+def _warn(outcomes: Sequence[ItemOutcome]) -> None:
+    """Says what may be wrong with an answer, or with how many of several."""
+    doubtful = [outcome for outcome in outcomes if outcome.warnings]
+    if len(outcomes) == 1:
+        for warning in (warning for outcome in doubtful for warning in outcome.warnings):
+            say(f"{outcomes[0].item.source}: {warning}", sys.stderr)
+    elif doubtful:
+        say(f"{len(doubtful):,} of the answers have warnings, which --report FILE lists.", sys.stderr)
 
 
 def has_work(plan: Plan) -> bool:
