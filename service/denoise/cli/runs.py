@@ -48,12 +48,11 @@ def carry_out(plan: Plan, work: Work, report: Path | None, *, overwrite: bool) -
 
 def _warn(outcomes: Sequence[ItemOutcome]) -> None:
     """Says what may be wrong with an answer, or with how many of several."""
-    doubtful = [outcome for outcome in outcomes if outcome.warnings]
     if len(outcomes) == 1:
-        for warning in (warning for outcome in doubtful for warning in outcome.warnings):
+        for warning in outcomes[0].warnings:
             say(f"{outcomes[0].item.source}: {warning}", sys.stderr)
-    elif doubtful:
-        say(f"{len(doubtful):,} of the answers have warnings, which --report FILE lists.", sys.stderr)
+    elif doubtful := sum(bool(outcome.warnings) for outcome in outcomes):
+        say(f"{doubtful:,} of the answers have warnings, which --report FILE lists.", sys.stderr)
 
 
 def has_work(plan: Plan) -> bool:
