@@ -187,6 +187,18 @@ def test_colours_come_in_the_size_that_is_wanted(tiny: TestClient, content: byte
     assert coloured.shape == (*grey.shape, 3)
 
 
+@pytest.mark.parametrize("shape", [(50, 61), (101, 77), (301, 402)])
+def test_colours_of_a_padded_page_come_in_the_models_size(real: TestClient, shape: tuple[int, int]) -> None:
+    height, width = shape
+    page = np.full((height, width, 3), 255, np.uint8)
+    page[height // 4 : height // 2, width // 4 : width // 3] = (0, 0, 180)
+    grey, coloured = (
+        real.post(f"/denoise?size=native&color={color}", content=file("PNG", page)) for color in ("grey", "keep")
+    )
+    assert coloured.status_code == 200
+    assert frames(coloured.content)[0].shape == (*frames(grey.content)[0].shape, 3)
+
+
 def test_strength_says_how_much_is_cleaned(tiny: TestClient) -> None:
     content = file("PNG", SEVEN)
     for strength, factor in ((1, 0.5), (0.5, 0.75), (0, 1.0)):
