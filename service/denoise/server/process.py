@@ -40,9 +40,9 @@ log = logging.getLogger("denoise")
 class Server(uvicorn.Server):
     """Uvicorn, but SIGTERM first turns `/readyz` to 503 and leaves load balancers the drain time to look elsewhere.
 
-    A second SIGTERM, or Ctrl-C, stops at once: what is being answered is finished, then the exit status is 0. SIGHUP
-    loads the models anew. uvloop itself takes one connection per turn of the loop, which may be as long as a run; here
-    it takes all that have come, as far as they are this worker's.
+    A second SIGTERM meanwhile, or Ctrl-C, ends that time: what is being answered is finished, then the exit status is
+    0; one more signal drops it. SIGHUP loads the models anew. uvloop itself takes one connection per turn of the loop,
+    which may be as long as a run; here it takes all that have come, as far as they are this worker's.
     """
 
     def __init__(self, config: uvicorn.Config, app: App, listener: Listener) -> None:
@@ -154,7 +154,7 @@ def serve(settings: Settings) -> None:
 
 def best_worker_count() -> int:
     """How many processes serve best here."""
-    if sys.platform != "linux":  # Several have been seen on Linux alone.
+    if sys.platform != "linux":  # Running several has been tried on Linux only.
         return 1
     return min(cpus(), MOST_WORKERS_ON_A_GPU) if onnx_runner.has_cuda() else cpus()
 
@@ -163,7 +163,7 @@ def _fit_connections(settings: Settings) -> Settings:
     """The settings, with no more connections than the system allows files for. Raises SetupError for next to none."""
     wanted = settings.max_connections + SPARE_FILES
     allowed = allow_files(wanted)
-    if allowed < min(wanted, FEWEST_FILES):
+    if allowed < FEWEST_FILES:
         raise SetupError(f"The system allows a process {allowed} open files; it takes {FEWEST_FILES} (see ulimit -n).")
     if allowed == wanted:
         return settings

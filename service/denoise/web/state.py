@@ -59,7 +59,7 @@ class Service:
         costs: what the models have taken per pixel so far.
         pictures: how many pictures and tensors are being worked on or wait for it.
         bodies: bytes of the bodies that are not small.
-        work: expected seconds of work by pictures that are not small.
+        work: expected seconds of work by tensors, by batches, and by single pictures that are not small.
         threads: how many steps of large pictures run in threads at a time.
         scrapes: how many callers have the metrics of all workers summed up at a time, which is Python's own work.
         middling, large: how many pixels of such pictures are in memory at a time.
