@@ -6,8 +6,8 @@ small pictures that is cheaper than any thread: handing one over costs more than
 the processor's caches, so what comes before and after it is cheaper for many pictures together; yet it takes about
 TURN_S at most, so that new requests are looked at, and refused in time where there are too many.
 
-Turns are fair: models and sizes take them in rotation, and so do callers; whoever has more than PICTURES_PER_TURN
-pictures waits for the others before the next.
+Turns are fair: models and sizes take them in rotation, and so do callers. A caller's turn ends with the run that
+brings it to PICTURES_PER_TURN pictures; what it has beyond waits behind the others.
 """
 
 import asyncio
@@ -25,7 +25,8 @@ from denoise.inference.cost import Costs
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures import Pixels
 
-# A caller has a turn of so many pictures: with fewer, all of those who wait for tensors of as many would wait longest.
+# A caller's turn is as long as a full run. Were it shorter, callers whose tensors fill one run each would share every
+# run, and all of them would have their answers only at the end.
 PICTURES_PER_TURN = 64
 
 
@@ -164,12 +165,12 @@ class Batcher:
             else:
                 unserved.append(waiting)
         line.waiting.extendleft(reversed(unserved))
-        for waiting, _ in reversed(batch):
-            if waiting.left and waiting.in_turn < PICTURES_PER_TURN:
-                line.waiting.appendleft(waiting)
-            elif waiting.left:  # Its next turn comes after those of the others.
-                waiting.in_turn = 0
-                line.waiting.append(waiting)
+        if batch and (last := batch[-1].waiting).left:  # All before it are in the run with what they had.
+            if last.in_turn < PICTURES_PER_TURN:
+                line.waiting.appendleft(last)
+            else:  # Its next turn comes after those of the others.
+                last.in_turn = 0
+                line.waiting.append(last)
         return batch
 
     def _takers(self, line: _Line, fitting: float) -> list[_Waiting]:
