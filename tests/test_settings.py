@@ -22,6 +22,20 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
         settings.read()
 
 
+def test_what_a_check_says_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DENOISE_CORS_ORIGINS", "example.org")
+    with pytest.raises(SetupError, match=r"cannot be used: 'example\.org' is no origin"):
+        settings.read()
+
+
+def test_a_misspelt_setting_is_told() -> None:
+    names = ["DENOISE_WORKER", "DENOISE_PORT", "DENOISE_API_KEY", "PATH", "DENOISE_COLOUR"]
+    assert settings.unknown(names) == [
+        "There is no setting DENOISE_COLOUR; docs/settings.md lists them.",
+        "There is no setting DENOISE_WORKER; the nearest one is DENOISE_WORKERS.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("files", "cpus"),
     [

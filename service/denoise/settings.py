@@ -1,6 +1,8 @@
 """Everything an operator can set, each by an environment variable: DENOISE_ and the field's name in capitals."""
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +27,9 @@ ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,]+")
 # `tfloat32` is TF32: float32 of which a GPU multiplies the first 11 bits of the mantissa.
 Precision = Literal["float32", "tfloat32", "bfloat16"]
 AllowedPrecision = Literal["auto", "float32"]
+PREFIX = "DENOISE_"
+OTHERS = {"DENOISE_API_KEY"}  # The command line sends it to a running service.
+ALIKE = 0.85  # How much an unknown setting is like one that is meant by it, as difflib counts.
 MAX_PIXELS = 50_000_000
 # pip lays the models beside this file; in a clone they lie at the top.
 INSTALLED = Path(__file__).resolve().parent / "models"
@@ -33,7 +38,7 @@ INSTALLED = Path(__file__).resolve().parent / "models"
 class Settings(BaseSettings):
     """What the service reads from its environment at start; the documented table has the same rows."""
 
-    model_config = SettingsConfigDict(env_prefix="DENOISE_", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
@@ -179,4 +184,17 @@ def read() -> Settings:
         first = error.errors()[0]
         variable = "_".join(("DENOISE", *(str(part).upper() for part in first["loc"])))
         value = "" if first["loc"] == ("api_keys",) else f"={first['input']}"  # Keys are secret.
-        raise SetupError(f"{variable}{value} cannot be used: {first['msg']}.") from None
+        why = first["msg"].removeprefix("Value error, ")  # Pydantic puts it before the words of the checks here.
+        raise SetupError(f"{variable}{value} cannot be used: {why}.") from None
+
+
+def unknown(environment: Iterable[str]) -> list[str]:
+    """A sentence for each variable of an environment that looks like a setting and is none."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    sentences = []
+    for name in sorted(environment):
+        if name.upper().startswith(PREFIX) and name.upper() not in known | OTHERS:
+            nearest = get_close_matches(name.upper(), known, 1, ALIKE)
+            hint = f"the nearest one is {nearest[0]}" if nearest else "docs/settings.md lists them"
+            sentences.append(f"There is no setting {name}; {hint}.")
+    return sentences

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -22,7 +23,7 @@ from denoise.server.connection import Connection
 from denoise.server.listener import Listener, Slot, bind, listen
 from denoise.server.refusals import Refusals
 from denoise.server.workers import Workers
-from denoise.settings import Settings
+from denoise.settings import Settings, unknown
 from denoise.web.app import App, create_app
 from denoise.web.state import Service
 
@@ -141,6 +142,8 @@ class Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Serves until it is told to stop. Raises SetupError when the settings, the models or the device do not hold."""
     logs.start(settings.log)
+    for sentence in unknown(os.environ):
+        log.warning("%s", sentence)
     settings = settings.model_copy(update={"workers": settings.workers or best_worker_count()})
     settings = _fit_connections(settings)
     listening = bind(settings)
@@ -165,11 +168,11 @@ def _fit_connections(settings: Settings) -> Settings:
     allowed = allow_files(wanted)
     if allowed < FEWEST_FILES:
         raise SetupError(f"The system allows a process {allowed} open files; it takes {FEWEST_FILES} (see ulimit -n).")
-    if allowed == wanted:
-        return settings
     connections = max(allowed - SPARE_FILES, allowed // 4)
+    if connections >= settings.max_connections:
+        return settings
     log.warning("The system allows a process %d files: it takes %d connections.", allowed, connections)
-    return settings.model_copy(update={"max_connections": min(connections, settings.max_connections)})
+    return settings.model_copy(update={"max_connections": connections})
 
 
 def _serve_alone(settings: Settings, listening: socket.socket) -> None:
