@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.cli.conftest import denoise, fill, told
 from tests.conftest import MNIST, Pixels
@@ -28,6 +29,16 @@ def test_an_array_through_standard_streams(digits: Pixels, tiny_models: Path, tm
     assert ended.stdout == content
     ended = denoise("-", "--models", tiny_models, "--layout", "strip", stdin=content)
     assert ended.returncode == 2
+
+
+@pytest.mark.parametrize("source", ["digits.npy", "-"])
+def test_an_answer_has_the_name_of_an_array(source: str, digits: Pixels, tiny_models: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "digits.npy", digits[:10])
+    content = (tmp_path / "digits.npy").read_bytes()
+    ended = denoise(source, "-o", "clean.out", "--models", tiny_models, folder=tmp_path, stdin=content)
+    assert ended.returncode == 2
+    assert "'clean.out' cannot be written: an array's answer is an .npy, an .npz or an .idx" in told(ended)
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.npy"]
 
 
 def test_a_folder_of_arrays_and_pictures(digits: Pixels, tiny_models: Path, tmp_path: Path) -> None:

@@ -126,6 +126,12 @@ def test_odd_models_are_an_error(fake: Fake, content: bytes) -> None:
         HttpClient(fake.url).models()
 
 
+def test_an_address_without_models_below_it_is_told(fake: Fake) -> None:
+    fake.answers = [(404, {"Content-Type": "application/problem+json"}, b'{"detail": "Not Found"}')]
+    with pytest.raises(Unanswered, match=r"is no service's address: there is no .*/denoise/models"):
+        HttpClient(f"{fake.url}/denoise").models()
+
+
 def test_a_service_tells_its_version(fake: Fake) -> None:
     fake.answers = [(200, {}, b'{"versions": {"denoise": "7.1", "python": "3"}, "device": "cpu"}')]
     assert HttpClient(fake.url).version() == "7.1"

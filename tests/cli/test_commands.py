@@ -39,9 +39,11 @@ def test_the_name_of_the_answer_says_its_kind(tiny_models: Path, tmp_path: Path)
         assert denoise(NOISY_7, "-o", tmp_path / name, "--models", tiny_models).returncode == 0
         with Image.open(tmp_path / name) as image:
             assert image.format == kind
-    ended = denoise(NOISY_7, "-o", tmp_path / "clean.bmp", "--models", tiny_models)
-    assert ended.returncode == 2
-    assert "answers are png, jpeg, webp, tiff; --format says which" in told(ended)
+    for name in ("clean.bmp", "clean.out"):
+        ended = denoise(NOISY_7, "-o", tmp_path / name, "--models", tiny_models)
+        assert ended.returncode == 2
+        assert "answers are png, jpeg, webp, tiff; --format says which" in told(ended)
+    assert denoise(NOISY_7, "-o", tmp_path / name, "--models", tiny_models, "--format", "png").returncode == 0
 
 
 def test_wrong_usage_is_a_sentence_and_a_two(tmp_path: Path) -> None:
@@ -52,6 +54,8 @@ def test_wrong_usage_is_a_sentence_and_a_two(tmp_path: Path) -> None:
         (["-", str(NOISY_7)], "Standard input is one picture"),
         ([str(NOISY_7), str(CLEAN_7), "-o", str(PAGE)], "is a file; a folder is needed"),
         ([str(NOISY_7), "--url", "ftp://nowhere"], "'ftp://nowhere' is no address"),
+        ([str(NOISY_7), "-o", "clean.jpg", "--format", "webp"], "is the name of a JPEG, and --format says webp"),
+        (["doctr"], "the nearest command is `denoise doctor`"),
     ):
         ended = denoise(*arguments, folder=tmp_path)
         assert ended.returncode == 2, arguments

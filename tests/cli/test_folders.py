@@ -69,13 +69,42 @@ def test_every_input_that_holds_nothing_is_told(tmp_path: Path) -> None:
     assert "empty: There are no pictures in this folder." in told(ended)
 
 
+def test_a_folder_that_is_named_twice_is_cleaned_once(tiny_models: Path, tmp_path: Path, digits: Pixels) -> None:
+    fill(tmp_path / "scans" / "a", digits, 2)
+    (tmp_path / "scans" / "notes.txt").write_text("no picture")
+    ended = denoise("scans", "scans/a", "scans", "-o", "clean", "--models", tiny_models, folder=tmp_path)
+    assert ended.returncode == 0
+    assert "2 pictures in" in told(ended)
+    assert "1 left out" in told(ended)
+
+
 def test_two_pictures_with_one_name_are_told_before_the_work(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(b"")
-    (tmp_path / "a.png").write_bytes(b"")
-    ended = denoise("a.jpg", "a.png", "-o", "clean", folder=tmp_path)
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.png").write_bytes(b"")
+    ended = denoise("a", "b", "-o", "clean", folder=tmp_path)
     assert ended.returncode == 2
-    assert "'a.jpg' and 'a.png' would both become 'clean/a.png'" in told(ended)
+    assert "'a/1.png' and 'b/1.png' would both become 'clean/1.png'" in told(ended)
     assert not (tmp_path / "clean").exists()
+
+
+def test_pictures_that_differ_in_their_ending_both_have_answers(
+    tiny_models: Path, tmp_path: Path, digits: Pixels
+) -> None:
+    fill(tmp_path / "scans", digits, 1)
+    for ending in ("jpg", "bmp"):
+        Image.open(tmp_path / "scans" / "000.png").save(tmp_path / "scans" / f"000.{ending}")
+    run = ["scans", "-o", "clean", "--models", tiny_models]
+    assert denoise(*run, folder=tmp_path).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "clean").iterdir()) == ["000.bmp.png", "000.jpg.png", "000.png"]
+    assert "Nothing was left to do; 3 done before" in told(denoise(*run, folder=tmp_path))
+
+
+def test_several_answers_do_not_go_into_a_folder_that_is_named_as_a_picture(tmp_path: Path, digits: Pixels) -> None:
+    fill(tmp_path / "scans", digits, 2)
+    ended = denoise("scans", "-o", "clean.png", folder=tmp_path)
+    assert (ended.returncode, (tmp_path / "clean.png").exists()) == (2, False)
+    assert "'clean.png' is the name of a file; several answers need a folder" in told(ended)
 
 
 def test_no_picture_is_overwritten(tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ def test_an_array_is_overwritten_only_when_that_is_asked_for(tmp_path: Path) -> 
         (("--model", "conv_dae"), "'conv_dae' does not denoise pages of any size"),
         (("--model", "cnov"), "There is no model named 'cnov'"),
         ((str(NOISY_7),), "several pages need a folder"),
+        (("--report", "report.csv"), "--report is of pictures that are cleaned"),
+        (("--color", "keep"), "--color is of pictures that are cleaned"),
     ],
 )
 def test_wrong_usage_is_told(arguments: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
@@ -111,6 +113,11 @@ def test_wrong_usage_is_told(arguments: tuple[str, ...], sentence: str, tmp_path
     assert ended.returncode == 2
     assert sentence in told(ended)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_page_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ended = denoise("--digits", "gone.png", "-o", "digits.npy", folder=tmp_path)
+    assert (ended.returncode, told(ended)) == (1, "gone.png: It cannot be read: No such file or directory.")
 
 
 def test_each_page_of_a_scan_has_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,8 +18,8 @@ from typing import IO, Any, BinaryIO, Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from denoise.bulk.files import read_bounded
-from denoise.errors import BadTensor, BrokenBody, TooLarge
+from denoise.bulk import files
+from denoise.errors import BadParameter, BadTensor, BrokenBody, TooLarge
 
 Array = NDArray[Any]
 Form = Literal["npy", "npz", "idx"]
@@ -48,7 +48,9 @@ def is_array(content: bytes) -> bool:
 
 
 def form_of(name: str) -> Form:
-    """The form that a file of that name is to have."""
+    """The form that a file of that name is to have. Raises BadParameter when it is the name of no array."""
+    if not files.is_array(name):
+        raise BadParameter(f"'{name}' cannot be written: an array's answer is an .npy, an .npz or an .idx.")
     ending = name.lower().removesuffix(".gz")
     return "npz" if ending.endswith(".npz") else "npy" if ending.endswith(".npy") else "idx"
 
@@ -127,7 +129,7 @@ def _unpack(source: Path | bytes) -> bytes:
     with gzip.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
         start = file.read(START_BYTES)
         if start.startswith(NPY) or _is_idx(start):
-            return read_bounded(cast(BinaryIO, file), start, UNPACKED_BYTES)
+            return files.read_bounded(cast(BinaryIO, file), start, UNPACKED_BYTES)
     raise BrokenBody(UNKNOWN)
 
 

@@ -74,15 +74,15 @@ def is_table(name: str) -> bool:
 def kind_of(name: str, kind: Kind | None) -> Kind:
     """The kind of picture that a file of that name is to have; `kind` where the name does not say.
 
-    Raises BadParameter when it says one that is not written here.
+    Raises BadParameter when it ends as no kind that is written here, or as another one than `kind`.
     """
     ending = Path(name).suffix.lower()
-    for known in KINDS:
-        if ending in ENDINGS[known]:
-            return known
-    if kind is None and is_picture(name):
+    named = next((known for known in KINDS if ending in ENDINGS[known]), None)
+    if named and kind not in (None, named):
+        raise BadParameter(f"'{name}' is the name of a {named.upper()}, and --format says {kind}.")
+    if ending and not (named or kind):
         raise BadParameter(f"'{name}' cannot be written: answers are {', '.join(KINDS)}; --format says which.")
-    return kind or KINDS[0]
+    return named or kind or KINDS[0]
 
 
 def rename_picture(path: Path, kind: Kind) -> Path:

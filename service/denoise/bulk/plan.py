@@ -7,11 +7,14 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from denoise.bulk.array_files import form_of
 from denoise.bulk.files import (
+    ENDINGS,
     KINDS,
     NO_FILE,
     Failure,
@@ -61,13 +64,15 @@ def make_plan(
     be what is needed.
     """
     folder = Path(output)
-    if len(inputs) == 1 and not Path(inputs[0]).is_dir() and (Path(inputs[0]).exists() or not _is_pattern(inputs[0])):
+    if len(inputs) == 1 and not Path(inputs[0]).is_dir() and (Path(inputs[0]).exists() or not is_pattern(inputs[0])):
         if not Path(inputs[0]).exists():
             return Plan([], [], [Failure(inputs[0], "There is no such file or folder.")], 0, 0)
         if not folder.is_dir() and not output.endswith(("/", os.sep)):
             return _one_file(Path(inputs[0]), folder, kind, tables)
     if folder.exists() and not folder.is_dir():
         raise BadParameter(f"'{output}' is a file; a folder is needed for the answers.")
+    if not folder.exists() and not output.endswith(("/", os.sep)) and (is_picture(output) or is_array(output)):
+        raise BadParameter(f"'{output}' is the name of a file; several answers need a folder, as '{output}/' is one.")
     search = _Search(folder, tables, in_pages=page is None)
     for given in inputs:
         search.add(given)
@@ -80,12 +85,18 @@ def _one_file(source: Path, target: Path, kind: Kind | None, tables: bool) -> Pl
         raise BadParameter(f"The answer would take the place of the picture itself, '{source}'.")
     if not source.is_file():
         return Plan([], [], [Failure(str(source), NO_FILE)], 0, 0)
-    if _holds_many(source.name, tables):
+    if tables and is_table(source.name):
+        if not is_table(target.name):
+            raise BadParameter(f"'{target}' cannot be written: a table's answer is a .parquet.")
+        return Plan([], [Item(source, target, kind or KINDS[0])], [], 0, 0)
+    if is_array(source.name):
+        form_of(target.name)
         return Plan([], [Item(source, target, kind or KINDS[0])], [], 0, 0)
     return Plan([Item(source, target, kind_of(str(target), kind))], [], [], 0, 0)
 
 
-def _is_pattern(name: str) -> bool:
+def is_pattern(name: str) -> bool:
+    """Whether a name has wildcards."""
     return WILDCARDS.search(name) is not None
 
 
@@ -102,25 +113,24 @@ class _Search:
         self.in_pages = in_pages
         self.found: dict[Path, Path] = {}
         self.failures: list[Failure] = []
-        self.others = 0
+        self.others: set[Path] = set()
 
     def add(self, given: str) -> None:
         path = Path(given)
         if path.is_dir():
-            before = len(self.found), len(self.failures)
-            self._walk(path)
-            if (len(self.found), len(self.failures)) == before:
+            failures = len(self.failures)
+            if not self._walk(path) and len(self.failures) == failures:
                 self.failures.append(Failure(given, "There are no pictures in this folder."))
         elif path.exists():
             self.found[path] = Path(path.name)
-        elif _is_pattern(given):
+        elif is_pattern(given):
             self._match(given)
         else:
             self.failures.append(Failure(given, "There is no such file or folder."))
 
     def _match(self, pattern: str) -> None:
         parts = Path(pattern).parts
-        base = Path(*parts[: next(i for i, part in enumerate(parts) if _is_pattern(part))])
+        base = Path(*parts[: next(i for i, part in enumerate(parts) if is_pattern(part))])
         paths = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207  # Path's takes no absolute ones
         files = [path for path in paths if path.is_file() and not self._is_in_output(path)]
         if not files:
@@ -128,29 +138,31 @@ class _Search:
         for path in files:
             self._take(path, base)
 
-    def _walk(self, top: Path) -> None:
+    def _walk(self, top: Path) -> int:
+        """Takes the pictures in a folder and below; how many there are, also of those that were found before."""
         if self.output.exists() and self.output.samefile(top):
             raise BadParameter(f"The answers cannot go into the folder of the pictures, '{top}'; name another one.")
 
         def note_unreadable(error: OSError) -> None:
             self.failures.append(Failure(str(error.filename), f"The folder cannot be read: {error.strerror}."))
 
+        taken = 0
         for folder, folders, names in os.walk(top, onerror=note_unreadable):
             below = Path(folder)
             # What an earlier run has written is no picture to be cleaned.
             folders[:] = sorted(
                 name for name in folders if not name.startswith(".") and not self._is_output(below / name)
             )
-            for name in sorted(names):
-                if not name.startswith("."):
-                    self._take(below / name, top)
+            taken += sum(self._take(below / name, top) for name in sorted(names) if not name.startswith("."))
+        return taken
 
-    def _take(self, path: Path, base: Path) -> None:
-        """Takes a file, if it is one of pictures by its name."""
+    def _take(self, path: Path, base: Path) -> bool:
+        """Takes a file, if it is one of pictures by its name; whether it is."""
         if is_picture(path.name) or _holds_many(path.name, self.tables):
             self.found[path] = path.relative_to(base)
-        else:
-            self.others += 1
+            return True
+        self.others.add(path)
+        return False
 
     def _is_output(self, folder: Path) -> bool:
         return self.output.exists() and self.output.samefile(folder)
@@ -159,14 +171,19 @@ class _Search:
         return any(self._is_output(folder) for folder in path.parents)
 
     def plan(self, wanted: Kind) -> Plan:
-        plan = Plan([], [], self.failures, 0, self.others)
+        plan = Plan([], [], self.failures, 0, len(self.others))
         facts = self._facts()
         sources = {(fact.st_dev, fact.st_ino) for fact in facts.values()}
         taken: dict[Path, Path] = {}
+        kinds: dict[Path, Kind] = {
+            source: "tiff" if self.in_pages and has_pages(source) else wanted
+            for source in facts
+            if not _holds_many(source.name, self.tables)
+        }
+        names = self._names(facts, kinds)
         for source in facts:
-            many = _holds_many(source.name, self.tables)
-            kind: Kind = "tiff" if self.in_pages and has_pages(source) else wanted
-            target = self.output / (self.found[source] if many else rename_picture(self.found[source], kind))
+            many, kind = source not in kinds, kinds.get(source, wanted)
+            target = self.output / names[source]
             if not _is_first(source, target, taken):
                 continue
             there = _stat(target)
@@ -179,6 +196,20 @@ class _Search:
             else:
                 (plan.arrays if many else plan.pictures).append(Item(source, target, kind))
         return plan
+
+    def _names(self, facts: Mapping[Path, os.stat_result], kinds: Mapping[Path, Kind]) -> dict[Path, Path]:
+        """The answers' names. A picture keeps its own ending in it where another of its folder would have that name.
+
+        Where `page.png` and `page.jpg` lie side by side, their answers are `page.png` and `page.jpg.png`.
+        """
+        names = {source: rename_picture(self.found[source], kinds[source]) for source in kinds}
+        files = {(names[source], facts[source].st_dev, facts[source].st_ino) for source in kinds}
+        wanted = Counter(name for name, *_ in files)
+        for source, name in names.items():
+            found = self.found[source]
+            if wanted[name] > 1 and found.suffix.lower() not in ENDINGS[kinds[source]]:
+                names[source] = found.with_name(found.name + name.suffix)
+        return {source: names.get(source, self.found[source]) for source in facts}
 
     def _facts(self) -> dict[Path, os.stat_result]:
         """What the system knows of each file that can be read; the others are failures."""

@@ -32,7 +32,7 @@ CARDS_BYTES = INFO_BYTES = 1024 * 1024
 JSON_BYTES = 64 * 1024  # The JSON before a tensor, or an error.
 CONNECTIONS = 64
 UNKNOWN_VERSION = "unknown"
-OK, BUSY, ERRORS, FAULTS = 200, (429, 503), 400, 500  # From FAULTS on, an error is the service's own.
+OK, NOT_FOUND, BUSY, ERRORS, FAULTS = 200, 404, (429, 503), 400, 500  # From FAULTS on, an error is the service's own.
 OCTETS = "application/octet-stream"
 JSON_LENGTH = "Inference-Header-Content-Length"
 PNG_START, PNG_END = png.SIGNATURE + b"\0\0\0\rIHDR", b"IEND\xae\x42\x60\x82"
@@ -75,7 +75,13 @@ class HttpClient:
 
     def models(self) -> list[Card]:
         """The models' cards. Raises Unanswered."""
-        answer = self._ask("GET", "/models", limit=CARDS_BYTES)
+        answer = self._ask_patiently("GET", "/models", limit=CARDS_BYTES)
+        if answer.status == NOT_FOUND:
+            raise Unanswered(
+                f"{self.url} is no service's address: there is no {self.url}/models. http://host:port is one."
+            )
+        if answer.status != OK:
+            raise Unanswered(_explain(answer))
         try:
             return Cards.model_validate_json(answer.content).models
         except ValidationError:

@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
+from difflib import get_close_matches
 from functools import partial
 
 import typer
@@ -12,13 +13,11 @@ from denoise.bulk.files import is_table
 from denoise.bulk.plan import make_plan
 from denoise.bulk.provenance import sort_out
 from denoise.cli import adopt as adoption
-from denoise.cli import backend, options, pages, runs, streams
-from denoise.cli.client import HttpClient
+from denoise.cli import backend, listing, options, pages, runs, streams
 from denoise.cli.options import read_settings
 from denoise.cli.progress import SOME_FAILED, WRONG_USAGE, Tally, end, exit_on_errors, printable, say
 from denoise.cli.report import check_report
 from denoise.errors import BadParameter, SetupError
-from denoise.inference import denoiser
 from denoise.pictures.parameters import Parameters
 
 COMMANDS = """Commands, each with a --help of its own:
@@ -35,6 +34,7 @@ denoise doctor · says what the models run on here, proves and times them
 
 A file or folder of such a name is meant by ./serve."""
 
+ALIKE = 0.8  # How much a word is like a command that is meant by it, as difflib counts.
 HELP = {"help_option_names": ["-h", "--help"]}
 pictures = typer.Typer(context_settings=HELP, add_completion=False, pretty_exceptions_enable=False)
 commands = typer.Typer(context_settings=HELP, add_completion=False, pretty_exceptions_enable=False)
@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     names = {command.name or command.callback.__name__ for command in commands.registered_commands if command.callback}
     app = commands if arguments and arguments[0] in names else pictures
+    if app is pictures and arguments and not os.path.lexists(arguments[0]):
+        for nearest in get_close_matches(arguments[0], names, 1, ALIKE):
+            end(f"There is no file '{arguments[0]}'; the nearest command is `denoise {nearest}`.", WRONG_USAGE)
     # What begins so may be a file's name: it is printed when it is no option.
     if odd := next((word for word in arguments if word.startswith("-") and not word.isprintable()), None):
         end(f"There is no option {odd}.", WRONG_USAGE)
@@ -127,6 +130,7 @@ def clean(
 
     with exit_on_errors():
         if digits:
+            pages.check_options(parameters, format=kind, report=report, jobs=jobs)
             raise typer.Exit(pages.read(inputs, output, start_reading, overwrite=overwrite, number=page))
         if streams.are_meant(inputs, output):
             if report:
@@ -154,11 +158,11 @@ def models(
 ) -> None:
     """List the models: name, task, pictures, PSNR on MNIST's noisy test digits, title; the default has a star."""
     with exit_on_errors():
-        rows = _rows_there(url, api_key) if url else _rows_here(folder, device)
-    rows = [tuple(map(printable, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        rows = (
+            listing.of_service(url, api_key) if url else listing.of_folder(read_settings(models=folder, device=device))
+        )
+    for line in listing.align(rows):
+        say(line)
 
 
 @commands.command()
@@ -269,29 +273,3 @@ def bulk(
                         record(picture)
 
         raise typer.Exit(runs.carry_out(plan, work, report, overwrite=overwrite))
-
-
-def _rows_there(url: str, key: str | None) -> list[tuple[str, ...]]:
-    """A service's models. Raises RequestError."""
-    return [
-        _row(card.name, card.default and card.task == "denoise", card.task, card.size, card.scores, card.title)
-        for card in HttpClient(url, key).models()
-    ]
-
-
-def _rows_here(folder: options.ModelsOption, device: options.DeviceOption) -> list[tuple[str, ...]]:
-    """The models in a folder. Raises SetupError."""
-    settings = read_settings(models=folder, device=device)
-    models = denoiser.load(settings.models, settings.device, 1)
-    best = denoiser.default(models, "denoise", settings.default_model)
-    return [
-        _row(name, name == best, model.task, model.size, model.scores, model.facts["title"])
-        for name, model in models.items()
-    ]
-
-
-def _row(
-    name: str, default: bool, task: str, size: tuple[int, int] | None, scores: Mapping[str, float], title: str
-) -> tuple[str, ...]:
-    pictures = f"{size[1]}×{size[0]}" if size else "any size"
-    return (f"{name}{' *' if default else ''}", task, pictures, f"{scores.get('psnr', 0):.2f} dB", title)

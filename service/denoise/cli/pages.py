@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from denoise import cleaning, machine
 from denoise.bulk import files
-from denoise.bulk.plan import make_plan
+from denoise.bulk.plan import is_pattern, make_plan
 from denoise.bulk.provenance import OVERWRITE, Taken, check_place
 from denoise.cli import streams
 from denoise.cli.client import HttpClient
@@ -27,6 +27,7 @@ from denoise.settings import Settings
 Find = Callable[[bytes], Found]
 
 ARRAY = ".npy"
+NOT_OF_DIGITS = ("size", "layout", "color", "strength")
 NAME_OF_DIGIT = re.compile(r"\d{4,}\.png")
 
 
@@ -78,6 +79,14 @@ def read(
     return SOME_FAILED if failures else ALL_WELL
 
 
+def check_options(parameters: Parameters, **others: object) -> None:
+    """Raises BadParameter for an option that says nothing of digits: a parameter, or one of `others` that is given."""
+    fields = Parameters.model_fields
+    given = [name for name in NOT_OF_DIGITS if getattr(parameters, name) != fields[name].default]
+    if given := given + [name for name, value in others.items() if value is not None]:
+        raise BadParameter(f"--{given[0]} is of pictures that are cleaned, not of --digits.")
+
+
 def _part(content: bytes, target: str, number: int | None) -> Iterator[tuple[bytes, str]]:
     """The pages of a file, and where the digits of each go. Raises RequestError."""
     directories = tiff.choose(content, number, tiff.MOST_PAGES)
@@ -100,7 +109,9 @@ def _find(model: Denoiser, parameters: Parameters, max_pixels: int, content: byt
 
 def _plan(inputs: Sequence[str], output: str) -> tuple[list[Page], list[str]]:
     """The pages, and what is wrong with other inputs. Raises BadParameter."""
-    single = len(inputs) == 1 and (inputs[0] == streams.STANDARD or Path(inputs[0]).is_file())
+    single = (
+        len(inputs) == 1 and not Path(inputs[0]).is_dir() and (Path(inputs[0]).exists() or not is_pattern(inputs[0]))
+    )
     if output == streams.STANDARD or output.endswith(ARRAY):
         if not single:
             raise BadParameter("An array has the digits of one page; several pages need a folder: -o FOLDER.")

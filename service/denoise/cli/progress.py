@@ -18,6 +18,7 @@ from denoise.errors import BadParameter, RequestError, UnknownModel
 
 ALL_WELL, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has not all.
+FEW_A_SECOND = 10
 BY_SIGNAL = 128  # As shells have it, this and the signal's number is the exit status.
 
 
@@ -64,7 +65,7 @@ class Tally:
             headline = f"Stopped after {_in_words(self._cleaned)}; the same command goes on from there"
         else:
             seconds = time.perf_counter() - self._started
-            headline = f"{_in_words(self._cleaned)} in {seconds:,.1f} s, {self._cleaned / seconds:,.0f} a second"
+            headline = f"{_in_words(self._cleaned)} in {seconds:,.1f} s, {_rate(self._cleaned / seconds)}"
         if _is_single(self._plan) and not interrupt:
             headline = ""
         status = print_summary(self._plan, self._failures, headline)
@@ -141,7 +142,7 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """As the bar shows it."""
-        return Text(f"{task.speed:,.0f} a second" if task.speed else "", style="progress.data.speed")
+        return Text(_rate(task.speed) if task.speed else "", style="progress.data.speed")
 
 
 def _progress(pictures: int) -> Progress:
@@ -156,6 +157,11 @@ def _progress(pictures: int) -> Progress:
 def _is_single(plan: Plan) -> bool:
     """Whether one picture was all there was: then no news is good news."""
     return len(plan.pictures) == 1 and not plan.arrays and not plan.done and not plan.failures
+
+
+def _rate(speed: float) -> str:
+    """So many pictures a second in words; few of them with two figures."""
+    return f"{speed:,.0f} a second" if speed >= FEW_A_SECOND else f"{speed:.2g} a second"
 
 
 def _in_words(pictures: int) -> str:

@@ -37,14 +37,17 @@ def are_meant(inputs: Sequence[str], output: str) -> bool:
 
 def clean(given: str, output: str, kind: Kind | None, backend: Backend, *, overwrite: bool) -> None:
     """Cleans what comes from or goes to a standard stream. Raises RequestError."""
-    kind = (kind or files.KINDS[0]) if output == STANDARD else files.kind_of(output, kind)
     check_free(output, overwrite=overwrite)
-    content = read(given)
-    in_array = array_files.is_array(content)
-    if in_array:
-        check_array(backend.maker.parameters)
     try:
-        answer = _clean_array(content, output, backend.work) if in_array else backend.clean(content, kind).content
+        content = read(given)
+        if array_files.is_array(content):
+            check_array(backend.maker.parameters)
+            answer = _clean_array(content, output, backend.work)
+        else:
+            kind = (kind or files.KINDS[0]) if output == STANDARD else files.kind_of(output, kind)
+            answer = backend.clean(content, kind).content
+    except BadParameter:  # It says what is wrong with the command, not with what came.
+        raise
     except RequestError as error:
         raise RequestError(f"{given}: {error}") from None
     write(answer, output, overwrite=overwrite)
@@ -79,11 +82,9 @@ def read(given: str) -> bytes:
         if not Path(given).exists() or Path(given).is_file():
             with Path(given).open("rb") as file:
                 return _read_bounded(file)
-    except RequestError as error:
-        raise RequestError(f"{given}: {error}") from None
     except OSError as error:
-        raise RequestError(f"{given}: It cannot be read: {error.strerror}.") from None
-    raise RequestError(f"{given}: {files.NO_FILE}")
+        raise RequestError(f"It cannot be read: {error.strerror}.") from None
+    raise RequestError(files.NO_FILE)
 
 
 def _read_bounded(file: BinaryIO) -> bytes:
