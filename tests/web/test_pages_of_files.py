@@ -214,6 +214,15 @@ def test_how_sure_the_answer_is_stands_in_a_header(real: TestClient) -> None:
     assert float(answer.headers["X-Uncertainty"]) == pytest.approx(told["uncertainty"], abs=1e-4)
 
 
+def test_how_sure_several_answers_are_is_the_worst_of_them(real: TestClient) -> None:
+    pages = np.pad(SEVEN, 200, constant_values=0), np.full((400, 400), 255, np.uint8)
+    content = file("TIFF", *pages)
+    results = real.post("/denoise?invert=false&format=json", content=content).json()["results"]
+    headers = real.post("/denoise?invert=false&format=tiff", content=content).headers
+    assert float(headers["X-Uncertainty"]) == pytest.approx(max(each["uncertainty"] for each in results), abs=1e-4)
+    assert headers["X-Warning"] == " ".join(results[1]["warnings"])
+
+
 def test_the_digits_of_every_page_are_found(real: TestClient) -> None:
     content = file("TIFF", np.pad(SEVEN, 20), np.pad(SEVEN, 30))
     results = real.post("/digits", content=content).json()["results"]

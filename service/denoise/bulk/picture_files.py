@@ -1,6 +1,5 @@
 """One file of a picture, or of several pages: cleaned, written, and what has become of it."""
 
-import itertools
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from denoise.bulk.files import Item, read_picture
 from denoise.bulk.provenance import Maker, write_picture
 from denoise.errors import NotAcceptable, RequestError
 from denoise.inference.denoiser import Denoiser
-from denoise.pictures import tiff
+from denoise.pictures import tiff, uncertainty
 from denoise.pictures.images import Kind
 from denoise.pictures.parameters import Parameters
 
@@ -66,8 +65,7 @@ def cleaner(model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaner
             files.append(cleaned.encode(kind))
             doubts.append(cleaned.judge())
         content = tiff.join(files) if len(files) > 1 else files[0]
-        warnings = itertools.chain.from_iterable(each.warnings for each in doubts)
-        return CleanPicture(content, max(each.uncertainty for each in doubts), tuple(dict.fromkeys(warnings)))
+        return CleanPicture(content, *uncertainty.join(doubts))
 
     return clean
 

@@ -1,5 +1,6 @@
 """How unsure an answer is, from the answer itself and from what was found in its picture; pure numpy."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,12 @@ def judge(seen: Pixels, answer: Pixels, frame: Frame) -> Doubts:
     """
     ink = float(np.add.reduce(answer.ravel())) / answer.size
     return Doubts(_uncertainty(seen, answer, ink, frame.margin), _warnings(answer.shape, ink, frame))
+
+
+def join(several: Sequence[Doubts]) -> Doubts:
+    """Those about one answer that holds several pictures: the largest uncertainty, and each warning once."""
+    warnings = dict.fromkeys(warning for doubts in several for warning in doubts.warnings)
+    return Doubts(max(doubts.uncertainty for doubts in several), tuple(warnings))
 
 
 def _uncertainty(seen: Pixels, answer: Pixels, ink: float, margin: float) -> float:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from denoise.errors import NotAcceptable
 from denoise.inference.denoiser import Denoiser
 from denoise.pictures import images
+from denoise.pictures.uncertainty import Doubts
 from denoise.settings import Precision
 from denoise.web.bodies import JSON, ZIP
 from denoise.web.problems import Problem
@@ -34,6 +35,8 @@ DIGITS_OF_SEVERAL = (ZIP, JSON)
 LONGEST_ACCEPT = 1000
 # No cache keeps what somebody wrote, and no browser takes an answer for another kind than it is.
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+# Several pictures may have many warnings, and programs read heads of some kilobytes.
+MOST_WARNINGS = 10
 PROBLEMS_IN_ZIP = "problems.json"
 
 
@@ -192,6 +195,14 @@ def headers(model: Denoiser, timing: str) -> dict[str, str]:
         "Vary": "Accept",
         **PRIVATE,
     }
+
+
+def doubt_headers(doubts: Doubts) -> dict[str, str]:
+    """How far an answer is to be trusted, as its head tells it; of many warnings the first ones."""
+    headers = {"X-Uncertainty": f"{doubts.uncertainty:.4f}"}
+    if doubts.warnings:
+        headers["X-Warning"] = " ".join(doubts.warnings[:MOST_WARNINGS])
+    return headers
 
 
 def model_headers(model: Denoiser) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from denoise import metrics
 from denoise.errors import RequestError, TooLarge
-from denoise.pictures import tiff
+from denoise.pictures import tiff, uncertainty
 from denoise.web import answers, archives, problems
 from denoise.web.answers import TIFF
 from denoise.web.archives import File
@@ -47,6 +47,8 @@ async def answer(job: Job, files: Sequence[File], size: int) -> Response:
     failed = sum(not isinstance(result, Made) for result in results)
     headers = answers.headers(job.model, f"total;dur={1000 * (time.perf_counter() - started):.3f}")
     headers["X-Failed-Items"] = str(failed)
+    if doubts := [result.doubts for result in results if isinstance(result, Made)]:
+        headers |= answers.doubt_headers(uncertainty.join(doubts))
     if job.media_type == JSON:
         content = await turns.run(_as_json, job, files, results)
         return Response(content, media_type=JSON, headers=headers)
@@ -120,7 +122,7 @@ def _as_zip(job: Job, files: Sequence[File], results: Sequence[Result]) -> bytes
         (name + end, content)
         for name, result in zip(names, results, strict=True)
         if isinstance(result, Made)
-        for end, content in result.files or (("", result.image),)
+        for end, content in result.files or (("", result.content),)
     ]
     failed = [
         _entry(job, file, result) for file, result in zip(files, results, strict=True) if not isinstance(result, Made)
@@ -135,5 +137,5 @@ def _as_tiff(files: Sequence[File], results: Sequence[Result]) -> bytes:
     for number, (file, result) in enumerate(zip(files, results, strict=True), 1):
         if not isinstance(result, Made):
             raise type(result)(f"{file.name or f'Picture {number}'}: {result} (A zip and JSON have the others.)")
-        pages.append(result.image)
+        pages.append(result.content)
     return tiff.join(pages)

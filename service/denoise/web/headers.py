@@ -21,12 +21,12 @@ HEADERS: dict[str, Declaration] = {
         "example": False,
     },
     "X-Uncertainty": {
-        "description": "Of one picture: 0 (sure) … 1, which ranks answers by their error.",
+        "description": "0 (sure) … 1, which ranks answers by their error; of several pictures the largest.",
         "schema": {"type": "number", "minimum": 0, "maximum": 1},
         "example": 0.0123,
     },
     "X-Warning": _text(
-        "Of one picture, where there is any: what may be wrong with its answer, in sentences.",
+        "Where there is any: what may be wrong with an answer, in sentences; of several pictures the first ten.",
         "The picture was shrunk by 2.4, to 628 by 472 pixels, for the model.",
     ),
     "X-Failed-Items": {

@@ -90,12 +90,10 @@ async def _answer_one(job: Job, file: File) -> Response:
             made = await while_connected(job.request, job.run_large(file, pixels, deadline, held))
     headers = answers.headers(job.model, made.stages.header())
     headers["X-Input-Inverted"] = "true" if made.inverted else "false"
-    headers["X-Uncertainty"] = f"{made.doubts.uncertainty:.4f}"
-    if made.doubts.warnings:
-        headers["X-Warning"] = " ".join(made.doubts.warnings)
+    headers |= answers.doubt_headers(made.doubts)
     if job.media_type == ZIP:
         headers["Content-Disposition"] = batch.AS_FILE
-    content = made.image if made.answer is None else to_json(made.answer.fields())
+    content = made.content if made.answer is None else to_json(made.answer.fields())
     return PictureResponse(content, job.media_type, headers)
 
 

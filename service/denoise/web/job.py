@@ -31,7 +31,7 @@ class Made(NamedTuple):
     `files` are what stands for it in a zip where that is not its file alone: the ends of their names, and contents.
     """
 
-    image: bytes
+    content: bytes
     inverted: bool
     doubts: Doubts
     answer: Answer | Page | None
