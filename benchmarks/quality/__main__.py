@@ -20,9 +20,12 @@ from benchmarks.quality import classical, figures, sheet, spoilt
 from benchmarks.quality.classical import METHODS
 from benchmarks.quality.figures import CLEAN, INPUT, Figure
 from benchmarks.quality.spoilt import GAUSSIAN, Spoilt
-from denoise.inference import denoiser, tiling
+from denoise import cleaning
+from denoise.inference import denoiser
 from denoise.inference.denoiser import Denoiser
-from denoise.pictures import Pixels, framing
+from denoise.pictures import Pixels
+from denoise.pictures.parameters import Parameters
+from denoise.settings import MAX_PIXELS
 from training import noise
 
 TIMED_NOISE = 0.5
@@ -83,9 +86,7 @@ def _by_models(way: Spoilt, models: Mapping[str, Denoiser]) -> Iterator[Figure]:
 
 def _by_service(model: Denoiser, noisy: Pixels) -> Pixels:
     """What the service makes of a page `[height, width]` that it gets as dark ink on light paper, turned back."""
-    seen, frame = framing.fit(1 - noisy, None, None)
-    answer, _ = tiling.run(model, seen)
-    return 1 - framing.restore(framing.keep_print(seen, answer, frame), frame)
+    return 1 - cleaning.clean(1 - noisy, model, Parameters(), MAX_PIXELS).restored
 
 
 def _by_classical(ways: list[Spoilt], methods: list[str]) -> Iterator[Figure]:

@@ -134,13 +134,14 @@ def finish(prepared: Prepared, answer: Pixels, code: Pixels | None, parameters: 
     `answer`, light ink on black, has the shape of `prepared.seen`; `code` is the model's hidden code, of any shape.
     """
     answer = framing.keep_print(prepared.seen, answer, prepared.frame)
-    restored = _mix(prepared.noisy, framing.restore(answer, prepared.frame), parameters.strength)
+    whole = framing.restore(answer, prepared.frame, prepared.noisy)
+    restored = _mix(prepared.noisy, whole, parameters.strength)
     shown: Pixels | Colours = restored
     dpi = prepared.picture.dpi if parameters.size == "input" else None
     if parameters.layout == "strip":
         shown, dpi = strip.explain(prepared.noisy, prepared.seen, code, restored), None
     elif parameters.color == "keep":
-        shown = _colour(prepared, answer, parameters)
+        shown = _colour(prepared, answer, whole, parameters)
     elif parameters.size == "native":
         seen, native = (framing.restore(each, prepared.frame, native=True) for each in (prepared.seen, answer))
         shown = _mix(seen, native, parameters.strength)
@@ -151,15 +152,15 @@ def _mix(sent: Pixels, answer: Pixels, strength: float) -> Pixels:
     return answer if strength == 1 else sent + np.float32(strength) * (answer - sent)
 
 
-def _colour(prepared: Prepared, answer: Pixels, parameters: Parameters) -> Colours:
-    """The answer in the colours of its picture, which are shades of grey where that has none."""
-    picture, frame, native = prepared.picture, prepared.frame, parameters.size == "native"
+def _colour(prepared: Prepared, answer: Pixels, whole: Pixels, parameters: Parameters) -> Colours:
+    """The answer, or the `whole` picture made of it, in the picture's colours: shades of grey where that has none."""
+    picture, frame = prepared.picture, prepared.frame
     colours = colour.of_grey(picture.grey) if picture.colours is None else picture.colours
-    if native:
+    if parameters.size == "native":
         colours = colour.take(colours, (answer.shape[0], answer.shape[1]), frame.rows, frame.columns)
-    restored = framing.restore(answer, frame, native)
-    colours = colours[: restored.shape[0], : restored.shape[1]]
-    return colour.keep(colours, restored, frame.inverted, parameters.strength)
+        whole = framing.restore(answer, frame, native=True)
+        colours = colours[: whole.shape[0], : whole.shape[1]]
+    return colour.keep(colours, whole, frame.inverted, parameters.strength)
 
 
 def clean(picture: bytes | Pixels | Picture, model: Denoiser, parameters: Parameters, max_pixels: int) -> Cleaned:

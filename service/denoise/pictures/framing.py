@@ -5,8 +5,9 @@ becomes 20 of 28 pixels, the centre of mass the middle. Inside, paper becomes 0 
 paper. Where the digit lies is seen on a thumbnail (paper, ink, polarity).
 
 A model that takes any size gets the whole picture, shrunk so that strokes are at most 5 px wide, or 3.5 px in strong
-noise. A large picture is shrunk to 2 megapixels, but for strokes that would be narrower than MNIST's; nothing is
-enlarged, which was tried and made all answers worse. What it sees:
+noise. A large picture is shrunk to 2 megapixels, but for strokes that would be narrower than MNIST's; the answer gets
+the picture's own edges where that has little noise. Nothing is enlarged, which was tried and made all answers worse.
+What the model sees:
 
 - Up to SMALL_PICTURE pixels (64×64) the picture as it is but for its polarity: light ink on black, 0 … 1.
 - Of anything larger `clip(gain · (1 - light / paper), 0, 1)`, where `light` is the picture as dark ink on light paper.
@@ -24,7 +25,8 @@ from typing import NamedTuple
 import numpy as np
 
 from denoise.errors import BadParameter
-from denoise.pictures import MULTIPLE, SMALL_PICTURE, Pixels, Plane, ink, neighbourhood, page, paper, polarity
+from denoise.pictures import MULTIPLE, SMALL_PICTURE, Pixels, Plane, edges, ink, neighbourhood, page, paper, polarity
+from denoise.pictures.edges import Edges
 from denoise.pictures.ink import Mask
 from denoise.pictures.paper import LEAST_CONTRAST, Look
 from denoise.pictures.resampling import Span, inside, resample
@@ -47,7 +49,7 @@ WORKING_STROKES_PX, NOISY_STROKES_PX = 5.0, 3.5
 # These deviations of the noise, as shares of the ink's strength, are little and much.
 LITTLE_NOISE, MUCH_NOISE = 0.08, 0.2
 # A large picture is shrunk to so many pixels, which take a model two seconds or less, while strokes stay as wide as
-# MNIST's. At the edges of its strokes it loses 0.4 dB of 34.5 in a photo's noise, and 3.7 of 37.8 where there is none.
+# MNIST's. `edges` says what becomes of finer edges.
 LARGE_PICTURE, LEAST_STROKES_PX = 2_000_000, 2.5
 # A picture loses by being resampled, so less than this factor is left alone.
 WORTHWHILE_SHRINKING = 1.25
@@ -67,6 +69,7 @@ class Frame(NamedTuple):
             a digit that was framed.
         shrunk: by what factor a whole page was shrunk for the model.
         kept: how much of what the model saw there is in the answer where it found ink, 0 … 1.
+        edges: how an answer gets the edges of its picture, where that was shrunk; None where it gets none.
     """
 
     shape: tuple[int, int]
@@ -76,6 +79,7 @@ class Frame(NamedTuple):
     margin: float = 1.0
     shrunk: float = 1.0
     kept: float = 0.0
+    edges: Edges | None = None
 
 
 def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> tuple[Pixels, Frame]:
@@ -99,9 +103,8 @@ def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> 
     inverted, margin = polarity.judge(pixels) if inverted is None else (inverted, 1.0)
     if size:
         return polarity.turn(pixels, inverted), Frame((height, width), inverted, (0.0, height), (0.0, width), margin)
-    fitted, rows, columns, kept = _fit_page(pixels, inverted)
-    shrunk = (rows[1] - rows[0]) / fitted.shape[0]
-    return fitted, Frame((height, width), inverted, rows, columns, margin, shrunk, kept)
+    fitted, frame = _fit_page(pixels, inverted)
+    return fitted, frame._replace(margin=margin)
 
 
 def keep_print(seen: Pixels, answer: Pixels, frame: Frame) -> Pixels:
@@ -116,15 +119,18 @@ def keep_print(seen: Pixels, answer: Pixels, frame: Frame) -> Pixels:
     return np.where(inked, answer + np.float32(frame.kept) * (seen - answer), answer)
 
 
-def restore(answer: Pixels, frame: Frame, native: bool = False) -> Pixels:
+def restore(answer: Pixels, frame: Frame, picture: Pixels | None = None, *, native: bool = False) -> Pixels:
     """A model's answer in the polarity of the picture that `frame` was made from, at its place there, on clean paper.
 
-    With `native` it stays as large as the model gave it, but for what padded a page.
+    It gets the edges of that `picture`, where it was shrunk and has little noise. With `native` it stays as large as
+    the model gave it, but for what padded a page.
     """
     (height, width), (rows, columns) = frame.shape, (frame.rows, frame.columns)
     is_resampled = (rows, columns) != ((0, answer.shape[0]), (0, answer.shape[1]))
     seen = _seen_from(rows, answer.shape[0], height), _seen_from(columns, answer.shape[1], width)
-    if is_resampled and not native:
+    if frame.edges and picture is not None and not native:
+        answer = edges.enlarge(answer, picture, *seen, frame.edges)
+    elif is_resampled and not native:
         answer = np.clip(resample(answer, frame.shape, *seen), 0, 1)
     elif not is_resampled or frame.shrunk > 1:  # It is a page's, which was padded below and at the right.
         answer = answer[: round(seen[0][1]), : round(seen[1][1])]
@@ -159,13 +165,12 @@ def _off_paper(pixels: Pixels, look: Look, size: tuple[int, int], rows: Span, co
     return off
 
 
-def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Span, Span, float]:
+def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Frame]:
     """A whole picture at the scale that a model of any size is at home in, its sides multiples of MULTIPLE.
 
-    Also the rows and columns of the picture that it takes: more than there are, where it was padded by reflection; and
-    how much of it the answer keeps, as in `Frame`.
+    The frame has more rows and columns than there are, where the picture was padded by reflection.
     """
-    kept = 0.0
+    kept, found = 0.0, None
     if pixels.size <= SMALL_PICTURE:
         fitted, scale = polarity.turn(pixels, inverted), (1.0, 1.0)
     else:
@@ -176,6 +181,7 @@ def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Span, Span, float
         if scale == (1, 1) and not page.is_white(look):
             kept = KEPT_OF_FINE_PRINT * look.strokes.fine
         if (height, width) != light.shape:
+            found = edges.find(light, look, scale[0])
             light = resample(light, (height, width), (0, light.shape[0]), (0, light.shape[1])).astype(
                 np.float32, copy=False
             )
@@ -188,7 +194,8 @@ def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Span, Span, float
         )
     if height % MULTIPLE or width % MULTIPLE:
         fitted = np.pad(fitted, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)), mode="symmetric")
-    return fitted, (0.0, fitted.shape[0] * scale[0]), (0.0, fitted.shape[1] * scale[1]), kept
+    rows, columns = ((0.0, side * shrunk) for side, shrunk in zip(fitted.shape, scale, strict=True))
+    return fitted, Frame(pixels.shape, inverted, rows, columns, shrunk=scale[0], kept=kept, edges=found)
 
 
 def _working_shape(shape: tuple[int, ...], found: Strokes) -> tuple[int, int]:

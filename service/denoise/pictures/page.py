@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from denoise.pictures import Pixels, Plane, neighbourhood, strokes
+from denoise.pictures.paper import LEAST_CONTRAST
 from denoise.pictures.resampling import resample
 from denoise.pictures.strokes import Strokes
 
@@ -134,6 +135,18 @@ def sharpen(light: Pixels, seen: Look, shrunk: float) -> tuple[Pixels, Look]:
     sharp = np.clip(light + amount * (light - around), 0, 1).astype(np.float32, copy=False)
     found = strokes.measure(1 - sharp / _spread(seen.paper, light.shape))
     return sharp, seen._replace(gain=_gain(found.strength, found.noise)) if found.strength else seen
+
+
+def noise_in_means(light: Pixels, seen: Look, window: int) -> float:
+    """The noise in means of `window`×`window` of a page's pixels, as a share of the ink's strength."""
+    if window == 1:  # A large page's strokes were measured on such means, so rows of its own pixels are looked at too.
+        upper = np.arange(0, light.shape[0] - 1, 2 * max(1, round(light.size / MEASURED_PIXELS)))
+        grain = strokes.grain(light[np.stack([upper, upper + 1], axis=1).ravel()]) / float(np.median(seen.paper))
+        noise = max(seen.strokes.noise, grain)
+    else:
+        means = neighbourhood.block_means(light, window, window)
+        noise = strokes.noise(1 - means / _spread(seen.paper, means.shape))
+    return noise / max(seen.strokes.strength, LEAST_CONTRAST)
 
 
 def is_white(seen: Look) -> bool:

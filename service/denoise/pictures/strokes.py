@@ -74,8 +74,8 @@ def measure(ink: Plane, clear: float = CLEAR_DEVIATIONS) -> Strokes:
     large by at most a factor of √2. Ink less than `clear` deviations of white noise
     strong may be broad strokes that were cut into bits.
     """
-    grain = _grain(ink)
-    noise = max(grain, _texture(ink))
+    white = grain(ink)
+    noise = max(white, _texture(ink))
     down, across, mask = _runs_of_ink(ink, noise)
     short, long = np.minimum(down, across), np.maximum(down, across)
     framed = (down > FRAME_SHARE * ink.shape[0]) | (across > FRAME_SHARE * ink.shape[1])
@@ -88,7 +88,7 @@ def measure(ink: Plane, clear: float = CLEAR_DEVIATIONS) -> Strokes:
     widths = np.sort(short[stroke])
     lengths = np.cumsum(1 / widths)
     width, broad = (float(widths[np.searchsorted(lengths, share * lengths[-1])]) for share in (0.5, 0.9))
-    unsure, cut = strength < SURE_DEVIATIONS * noise, strength < clear * grain
+    unsure, cut = strength < SURE_DEVIATIONS * noise, strength < clear * white
     if (unsure or cut) and min(ink.shape) >= 2 * LEAST_SIDE_SHRUNK:
         # From still further off small digits are blobs, as wide as broad strokes.
         afar = measure(neighbourhood.block_means(ink, 2, 2), CLEAR_DEVIATIONS_AFAR)
@@ -135,17 +135,22 @@ def _runs(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     return runs.reshape(mask.shape[0], -1)[:, :-1]
 
 
+def noise(ink: Plane) -> float:
+    """The deviation of what is no ink, be it white noise or texture."""
+    return max(grain(ink), _texture(ink))
+
+
 def _texture(ink: Plane) -> float:
     """The deviation of what is no ink from its median, whatever its grain."""
     sample = ink[:: 1 + ink.size // SAMPLED_PIXELS]
     return DEVIATIONS_OF_MEDIAN * float(np.median(np.abs(sample - np.median(sample))))
 
 
-def _grain(ink: Plane) -> float:
+def grain(pixels: Plane) -> float:
     """The deviation of white noise, also where it was clipped, from the finest diagonal detail (Donoho, 1994)."""
-    height, width = ink.shape[0] // 2 * 2, ink.shape[1] // 2 * 2
+    height, width = pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2
     if not height * width:
         return 0.0
-    upper, lower = ink[0:height:2], ink[1:height:2]
+    upper, lower = pixels[0:height:2], pixels[1:height:2]
     fine = upper[:, 0:width:2] - upper[:, 1:width:2] - lower[:, 0:width:2] + lower[:, 1:width:2]
     return DEVIATIONS_OF_MEDIAN / 2 * float(np.median(np.abs(fine)))
