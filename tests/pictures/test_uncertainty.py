@@ -44,6 +44,14 @@ def test_a_shrunk_picture_is_told_by_how_much(digits: Pixels) -> None:
     assert f"shrunk by {frame.shrunk:.1f}, to {seen.shape[1]} by {seen.shape[0]} pixels" in sentence
 
 
+def test_a_page_before_a_model_of_one_digit_is_told(digits: Pixels) -> None:
+    for page, sentences in ((np.kron(digits[0], np.ones((8, 8))), 0), (row_of_digits(digits, 4), 1)):
+        seen, frame = framing.fit(1 - page.astype(np.float32), (28, 28), None)
+        warnings = judge(seen, seen, frame).warnings
+        assert len(warnings) == sentences
+    assert f"shows {frame.marks} marks, and this model takes one digit" in warnings[0]
+
+
 def test_a_small_picture_has_nothing_to_be_warned_of(digits: Pixels) -> None:
     seen, frame = framing.fit(np.ascontiguousarray(digits[0]), None, None)
     assert judge(seen, seen, frame).warnings == ()

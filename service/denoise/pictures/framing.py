@@ -65,6 +65,7 @@ class Frame(NamedTuple):
         shape: height and width of the picture, in pixels.
         inverted: whether its dark ink on light paper was turned over.
         rows, columns: what the frame takes of it; it may reach over the edges.
+        marks: how many marks a picture shows of which one digit was to be framed; 1 of a small one.
         margin: by which a page's polarity was found, as `polarity.judge` gives it; 1 where the caller told it, and of
             a digit that was framed.
         shrunk: by what factor a whole page was shrunk for the model.
@@ -76,6 +77,7 @@ class Frame(NamedTuple):
     inverted: bool
     rows: Span
     columns: Span
+    marks: int = 1
     margin: float = 1.0
     shrunk: float = 1.0
     kept: float = 0.0
@@ -102,7 +104,9 @@ def fit(pixels: Pixels, size: tuple[int, int] | None, inverted: bool | None) -> 
         return _fit_digit(pixels, size, inverted)
     inverted, margin = polarity.judge(pixels) if inverted is None else (inverted, 1.0)
     if size:
-        return polarity.turn(pixels, inverted), Frame((height, width), inverted, (0.0, height), (0.0, width), margin)
+        return polarity.turn(pixels, inverted), Frame(
+            (height, width), inverted, (0.0, height), (0.0, width), margin=margin
+        )
     fitted, frame = _fit_page(pixels, inverted)
     return fitted, frame._replace(margin=margin)
 
@@ -155,7 +159,9 @@ def _fit_digit(pixels: Pixels, size: tuple[int, int], inverted: bool | None) -> 
         near = slice(0, height), slice(0, width)
     framed = _off_paper(pixels[near], look, size, rows, columns)
     fitted = _stretch_contrast(-framed if inverted else framed, found)
-    return fitted, Frame((height, width), inverted, _move(rows, near[0].start), _move(columns, near[1].start))
+    rows, columns = _move(rows, near[0].start), _move(columns, near[1].start)
+    marks = ink.count_pieces(digit) if pixels.size > SMALL_PICTURE else 1
+    return fitted, Frame((height, width), inverted, rows, columns, marks)
 
 
 def _off_paper(pixels: Pixels, look: Look, size: tuple[int, int], rows: Span, columns: Span) -> Plane:

@@ -41,6 +41,11 @@ def _find_digit(ink: Plane) -> Mask:
     return mask & heavy[pieces]
 
 
+def count_pieces(mask: Mask) -> int:
+    """How many connected pieces a mask `[height, width]` has."""
+    return len(np.unique(number_pieces(mask)[mask]))
+
+
 def number_pieces(mask: Mask) -> NDArray[np.int64]:
     """Numbers the connected pieces of a mask `[height, width]`, diagonal neighbours included; 0 where there is none.
 

@@ -13,6 +13,8 @@ MUCH_INK, ALL_INK = 0.4, 0.8
 # A polarity that is ahead by less than this share of its votes is a close call; an even vote is as doubtful as a coin.
 CLOSE_MARGIN = 0.3
 DOUBT_OF_EVEN_VOTE = 0.5
+# A digit's strokes may be broken into so many marks.
+MOST_MARKS = 4
 
 
 class Doubts(NamedTuple):
@@ -69,6 +71,11 @@ def _warnings(shape: tuple[int, ...], ink: float, frame: Frame) -> tuple[str, ..
         warnings.append(f"The picture was taken for {found}, which was a close call: 'invert' says which it is.")
     if ink > MUCH_INK:
         warnings.append(f"Ink covers {ink:.0%} of the answer, more than writing does: try 'invert', or look at it.")
+    if frame.marks > MOST_MARKS:
+        warnings.append(
+            f"The picture shows {frame.marks} marks, and this model takes one digit of {shape[1]} by {shape[0]} "
+            "pixels; one of any size takes pages."
+        )
     if frame.shrunk > 1:
         height, width = shape
         warnings.append(f"The picture was shrunk by {frame.shrunk:.1f}, to {width} by {height} pixels, for the model.")
