@@ -77,6 +77,28 @@ def test_other_spellings_of_choices_are_understood(tiny: TestClient, name: str, 
     assert tiny.post("/denoise", content=SEVEN, params={name: value}).status_code == 200
 
 
+@pytest.mark.parametrize("sent", ["model=&page=&strength=", "size="])
+def test_empty_parameters_are_not_set(tiny: TestClient, sent: str) -> None:
+    plain = tiny.post("/denoise", content=SEVEN).content
+    assert tiny.post(f"/denoise?{sent}", content=SEVEN).content == plain
+    fields = dict.fromkeys(sent.replace("=", "").split("&"), "")
+    assert tiny.post("/denoise", files={"file": SEVEN}, data=fields).content == plain
+    inputs = base64.b64encode(SEVEN).decode()
+    for given in (None, dict.fromkeys(fields)):
+        assert tiny.post("/denoise", json={"inputs": inputs, "parameters": given}).content == plain
+
+
+def test_json_of_another_shape_is_told_in_json_s_words(tiny: TestClient) -> None:
+    check_problem(tiny.post("/denoise", json=[1]), 422, "The JSON: Input should be an object.")
+    check_problem(tiny.post("/denoise", json={"inputs": "", "parameters": []}), 422, "parameters: Input should be an")
+
+
+def test_the_name_of_a_file_in_its_place_is_told(tiny: TestClient) -> None:
+    told = "came, the name of a file and not what is in it; with curl an @"
+    check_problem(tiny.post("/denoise", files={"file": (None, b"page.png")}), 400, f"'page.png' {told}")
+    check_problem(tiny.post("/denoise", content=b"@scans/page 1.jpeg"), 400, told)
+
+
 def test_a_parameter_beside_the_inputs_of_json_is_refused(tiny: TestClient) -> None:
     sent = {"inputs": base64.b64encode(SEVEN).decode(), "model": "half", "options": {}}
     check_problem(tiny.post("/denoise", json=sent), 422, "'model' stands beside `inputs`")

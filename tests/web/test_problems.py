@@ -65,7 +65,7 @@ def test_an_endless_line_is_too_thin_for_a_model_of_any_size(tiny: TestClient) -
         ({"json": {"inputs": "no base64!"}}, 400, "no base64"),
         ({"json": {"inputs": "http://localhost/seven.png"}}, 400, "no picture is fetched from a URL"),
         ({"json": {"picture": "x"}}, 422, "inputs: Field required."),
-        ({"json": [1]}, 422, "valid dictionary"),
+        ({"json": [1]}, 422, "Input should be an object"),
         ({"content": SURROGATE, "headers": {"Content-Type": "application/json"}}, 404, "no model named '?'"),
         ({"json": {"inputs": "AAAA", "parameters": {"size": "huge"}}}, 422, "size=huge"),
         ({"content": SEVEN, "params": {"size": "huge"}}, 422, "size=huge"),

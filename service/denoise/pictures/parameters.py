@@ -15,6 +15,8 @@ from denoise.pictures.images import Kind
 MOST_CHARACTERS_SHOWN = 100
 # Other common spellings of choices.
 ALIASES = {"jpg": "jpeg", "tif": "tiff", "gray": "grey"}
+# Pydantic's errors that say that JSON has something else in the place of an object.
+OBJECTS = {"model_type", "dict_type"}
 
 
 class Parameters(BaseModel):
@@ -82,13 +84,14 @@ class Parameters(BaseModel):
 
 
 def merge(parameters: Parameters, others: Mapping[str, Any]) -> Parameters:
-    """The parameters with others laid over them, which win.
+    """The parameters with others laid over them, which win. An empty one is not set, as forms send those left empty.
 
     Raises BadParameter when one does not exist, or is outside its choices.
     """
     _check_names(others)
+    given = {name: value for name, value in others.items() if value not in ("", None)}
     try:
-        return Parameters.model_validate(parameters.model_dump() | dict(others))
+        return Parameters.model_validate(parameters.model_dump() | given)
     except ValidationError as error:
         raise BadParameter(sentences(error.errors())) from None
 
@@ -111,4 +114,5 @@ def _sentence(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"] if part != "query") or "The JSON"
     value = error["input"]  # A structure may be megabytes long, and is not repeated.
     sent = f"={str(value)[:MOST_CHARACTERS_SHOWN]}" if isinstance(value, str | int | float) else ""
-    return f"{name}{sent}: {error['msg']}."
+    wrong = "Input should be an object" if error["type"] in OBJECTS else error["msg"]
+    return f"{name}{sent}: {wrong}."

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ ZIPS = (ZIP, "application/x-zip-compressed")
 OCTETS = ("application/octet-stream", "binary/octet-stream", *ZIPS)
 LONGEST_CONTENT_TYPE = 1000
 MOST_MARKS = 1000
+LONGEST_NAME, NAME_OF_PICTURE = 200, re.compile(rb"@?[\x20-\x7e]+\.[A-Za-z]{3,4}")
 # JSON and forms of up to so many bytes are parsed sooner than handed to a thread.
 SMALL_TEXT = 64 * 1024
 # `image_to_image` of huggingface_hub has these for the models that it is mostly used with.
@@ -46,7 +48,7 @@ class JsonBody(BaseModel, extra="allow"):
     """The JSON form of a request, as huggingface_hub's InferenceClient sends it."""
 
     inputs: str = Field(description="The image's bytes in base64, or as a `data:` URI.")
-    parameters: dict[str, Any] = Field({}, description="The query parameters; these here win.")
+    parameters: dict[str, Any] | None = Field(None, description="The query parameters; these here win.")
 
 
 def check_length(request: Request, limit: int) -> None:
@@ -98,6 +100,8 @@ async def read(
         )
     if held.amount:  # Nothing of a small body is held.
         held.shrink(min(held.amount, sum(len(content) for _, content in contents)))
+    for _, content in contents:
+        _check_is_no_name(content)
     files = [archives.in_memory(name, content) for name, content in contents]
     zipped = len(files) == 1 and archives.is_archive(contents[0][1])
     if zipped:
@@ -166,6 +170,15 @@ def _kind(request: Request) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
+def _check_is_no_name(content: bytes) -> None:
+    """Raises BrokenBody for the name of a picture in the place of its bytes, which is a slip with curl."""
+    if len(content) <= LONGEST_NAME and NAME_OF_PICTURE.fullmatch(content):
+        raise BrokenBody(
+            f"'{content.decode()}' came, the name of a file and not what is in it; with curl an @ before a name sends "
+            "the file: -F file=@picture.png, --data-binary @picture.png."
+        )
+
+
 def _from_form(request: Request, body: bytes, parameters: Parameters, most_files: int) -> Contents:
     parts = forms.parse(header(request.scope, b"content-type"), body, most_files)
     files = [part for part in parts if part.is_file and part.name == forms.FILE]
@@ -204,5 +217,5 @@ def _from_json(_request: Request, body: bytes, parameters: Parameters, _most_fil
         raise BrokenBody(
             f"`inputs` is no base64 and no base64 data: URI (no picture is fetched from a URL): {error}."
         ) from None
-    ours = {name: value for name, value in parsed.parameters.items() if name not in OF_DIFFUSION}
+    ours = {name: value for name, value in (parsed.parameters or {}).items() if name not in OF_DIFFUSION}
     return [("", content)], merge(parameters, ours)

@@ -115,6 +115,14 @@ def test_ink_keeps_its_colour_where_that_is_wanted(page: Page, tmp_path: Path) -
     assert (coloured(page.locator("#before")) == np.asarray(Image.open(tmp_path / "red.png"))).all()
 
 
+def test_one_may_say_whether_ink_is_dark(page: Page) -> None:
+    upload(page, CLEAN_7)
+    expect(page.locator("#polarity")).to_have_text("light ink, as it is")
+    page.get_by_label("Ink", exact=True).select_option("dark on light")
+    expect(page.locator("#polarity")).to_have_text("dark ink, turned over for it")
+    expect(page.locator("#call-text")).to_contain_text("invert=true")
+
+
 def test_warnings_stand_below_the_picture(page: Page) -> None:
     def warn(route: Route) -> None:
         answer = route.fetch()

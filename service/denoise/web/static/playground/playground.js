@@ -63,6 +63,7 @@ const state = {
   noise: { drawn: 0.4, taken: 0 }, // what is taken often has noise of its own
   strength: 1, // how much of an answer is shown
   colour: false, // whether ink keeps its own
+  invert: "auto", // whether ink is dark, or the service finds out
   seed: 5,
   models: [],
   view: ALL,
@@ -266,7 +267,7 @@ async function digitsOf({ body, parameters }) {
 /** What is sent of a picture: the file as it is, or with noise laid over it. */
 async function prepare({ file, grey, page }) {
   const noise = file ? state.noise.taken : state.noise.drawn;
-  const asked = { ...(page && { page }), ...(state.colour && { color: "keep" }) };
+  const asked = { ...(page && { page }), ...ofInk() };
   if (!noise) return { body: file ?? (await png(grey)), before: grey, original: grey && file, parameters: asked };
   if (state.colour && file) return { body: file, before: null, parameters: { ...asked, noise, seed: state.seed } };
   const before = grey && noisy(grey, noise, state.seed);
@@ -275,13 +276,18 @@ async function prepare({ file, grey, page }) {
   return { body: file, before: null, parameters: { ...asked, noise, seed: state.seed } }; // the service lays its own
 }
 
+/** The parameters that say something of the ink. */
+function ofInk() {
+  return { ...(state.colour && { color: "keep" }), ...(state.invert !== "auto" && { invert: state.invert }) };
+}
+
 const most = () => state.limits.max_body_bytes;
 
 function amount(bytes) {
   return `${(bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
 }
 
-/** Noise, colour or key are others now: every picture is asked about anew. */
+/** Noise, ink or key are others now: every picture is asked about anew. */
 function askAnew(ask) {
   for (const picture of state.pictures) Object.assign(picture, { sent: null, stale: true });
   ask();
@@ -570,7 +576,7 @@ function showCall() {
   const noise = factor();
   const address = service.address(model, {
     ...(picture?.page && { page: picture.page }),
-    ...(state.colour && { color: "keep" }),
+    ...ofInk(),
     ...(state.strength < 1 && { strength: state.strength }),
     ...(noise && { noise, seed: state.seed }),
   });
@@ -675,6 +681,10 @@ function listen() {
   });
   $("colour").addEventListener("change", () => {
     state.colour = $("colour").checked;
+    askAnew(work);
+  });
+  $("invert").addEventListener("change", () => {
+    state.invert = $("invert").value;
     askAnew(work);
   });
 
