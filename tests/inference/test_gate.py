@@ -14,6 +14,9 @@ def test_a_gate_lets_in_what_has_room() -> None:
         pass
     with gate.admit(4), gate.admit(6):
         assert gate.inside == 10
+    asked = r"4 bytes are being worked on, and 7 more are asked for; the limit is 10\."
+    with gate.admit(4), pytest.raises(Busy, match=asked), gate.admit(7):
+        pass
     with gate.admit(8) as held:
         held.shrink(3)
         assert gate.inside == 3

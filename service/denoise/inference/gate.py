@@ -47,10 +47,11 @@ class Gate:
         self.most, self.what, self.unit = most, what, unit
         self.inside = 0
 
-    def explain(self, inside: int) -> str:
-        """Tells those who are not let in why, when so much is inside."""
-        most = self.most // self.unit
-        return f"{inside // self.unit:,} {self.what} are being worked on; the limit is {most:,}."
+    def explain(self, inside: int, asked: int = 0) -> str:
+        """Tells those who are not let in why, when so much is inside; what they `asked` for where some would fit."""
+        most, more = self.most // self.unit, asked // self.unit
+        asking = f", and {more:,} more are asked for" if more and inside < self.most else ""
+        return f"{inside // self.unit:,} {self.what} are being worked on{asking}; the limit is {most:,}."
 
     def check(self, amount: int = 1, own: int = 0) -> None:
         """Raises Busy when there is no room for so much; who is alone always has room.
@@ -59,7 +60,7 @@ class Gate:
         """
         others = self.inside - own
         if amount and others and others + amount > self.most:
-            raise Busy(self.explain(self.inside))
+            raise Busy(self.explain(self.inside, amount - own))
 
     def admit(self, amount: int = 1) -> Admission:
         """A context in which so much counts. Raises Busy when there is no room for it."""
