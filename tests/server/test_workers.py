@@ -141,9 +141,11 @@ def test_workers_end_with_their_parent(start: Start) -> None:
 def test_draining_loses_no_request(start: Start, count: str) -> None:
     server, url = start(DENOISE_WORKERS=count, DENOISE_DRAIN_SECONDS="1.5")
 
+    until = time.monotonic() + PATIENCE_S
+
     def send_until_gone(_: int) -> tuple[int, int]:
         answered = lost = 0
-        while True:
+        while time.monotonic() < until:
             with httpx2.Client(timeout=PATIENCE_S) as client:
                 first, closed = True, False
                 while not closed:
@@ -157,6 +159,7 @@ def test_draining_loses_no_request(start: Start, count: str) -> None:
                     answered += answer.status_code == 200
                     lost += answer.status_code != 200
                     first, closed = False, answer.headers.get("Connection") == "close"
+        raise TimeoutError(f"It still serves after {PATIENCE_S} s.")
 
     with ThreadPoolExecutor(4) as pool:
         running = [pool.submit(send_until_gone, caller) for caller in range(4)]

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from multiprocessing.connection import Connection as Pipe
 from types import FrameType
 from typing import Any
@@ -55,17 +56,17 @@ class Server(uvicorn.Server):
         self._reloading: asyncio.Task[None] | None = None
         self._joining: set[asyncio.Task[Any]] = set()
         self._is_watching = False
+        self._drained_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn calls it as a handler
-        """Called on SIGINT and SIGTERM."""
+        """Called on SIGINT and SIGTERM, amid whatever the process does: what it may be in the middle of is left alone.
+
+        A log line that was written from here while another one was being written raised an error.
+        """
         if self.should_exit:
             self.force_exit = True
         elif sig == signal.SIGTERM and not self.service.draining:
             self.service.draining = True
-            log.info("Draining for %g s.", self.service.settings.drain_seconds)
-            drained = threading.Timer(self.service.settings.drain_seconds, setattr, (self, "should_exit", True))
-            drained.daemon = True
-            drained.start()
         else:
             self.should_exit = True
 
@@ -78,10 +79,21 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second until it is to end."""
         self._show()
+        if self.service.draining:
+            self._drain()
         if not self._is_watching and self.listener.listens:
             self._is_watching = True
             self._watch()
         return await super().on_tick(counter)
+
+    def _drain(self) -> None:
+        """Ends the process once it has been draining for its time, which begins when this is first called."""
+        seconds = self.service.settings.drain_seconds
+        if self._drained_at is None:
+            self._drained_at = time.monotonic() + seconds
+            log.info("Draining for %g s.", seconds)
+        if time.monotonic() >= self._drained_at:
+            self.should_exit = True
 
     def _show(self) -> None:
         self.listener.show(len(self.server_state.connections) + len(self._joining))
