@@ -54,6 +54,18 @@ def test_edges_that_only_the_answer_has_stay_its_own(digits: Pixels) -> None:
     assert psnr(enlarged, plain) > 25
 
 
+@pytest.mark.parametrize("shape", [(301, 217), (1, 500), (2000, 30), (30, 2000)])
+def test_bands_leave_no_seam(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    rows, columns = (max(1, round(side / 3)) for side in shape)
+    answer = random.random((rows, columns), np.float32)
+    spans = (0.0, float(rows)), (0.0, float(columns))
+    picture = np.clip(resample(answer, shape, *spans) + 0.02 * random.random(shape, np.float32), 0, 1)
+    whole = edges.enlarge(answer, picture, *spans, Edges(1.0, 1))
+    monkeypatch.setattr(edges, "PIXELS_PER_BAND", 3000)
+    assert np.allclose(edges.enlarge(answer, picture, *spans, Edges(1.0, 1)), whole, atol=1e-5)
+
+
 def test_what_is_flat_in_the_answer_has_no_noise_of_the_picture() -> None:
     answer = np.zeros((40, 40), np.float32)
     answer[:, 20:] = 1

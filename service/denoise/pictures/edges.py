@@ -27,6 +27,10 @@ SOFT_SHARE, WIDEST_OF_SOFT = 0.4, 1.3
 
 # The function is fitted to so many pixels a side.
 WINDOW_PX = 5
+# A pixel of the enlarged answer depends on so many rows on either side of its own: half a window, and the kernel's.
+REACH = WINDOW_PX // 2 + 3
+# Memory beside the picture and the answer is bounded by working on so many of its pixels at a time.
+PIXELS_PER_BAND = 2_000_000
 # A picture that varies no more than this (squared, light from 0 to 1) around a pixel tells nothing there.
 LEAST_VARIANCE = 1e-5
 # The function counts as far as it explains the variance of the answer: from the first share on, wholly from the second.
@@ -85,11 +89,19 @@ def enlarge(answer: Pixels, picture: Pixels, rows: Span, columns: Span, edges: E
     if edges.window > 1:
         picture = neighbourhood.mean(picture, edges.window)
     small = resample(picture, answer.shape, (0, picture.shape[0]), (0, picture.shape[1]))
-    slope, offset = _fit(answer, small, edges.amount)
-    enlarged = resample(slope, picture.shape, rows, columns)
-    enlarged *= picture
-    enlarged += resample(offset, picture.shape, rows, columns)
-    return np.clip(enlarged, 0, 1, out=enlarged)
+    enlarged = np.empty_like(picture)
+    shrunk = (rows[1] - rows[0]) / len(picture)
+    step = max(1, PIXELS_PER_BAND // picture.shape[1])
+    for first in range(0, len(picture), step):
+        band, mine = enlarged[first : first + step], picture[first : first + step]
+        start, stop = (rows[0] + place * shrunk for place in (first, first + len(band)))
+        near = slice(max(0, int(start) - REACH), int(stop) + REACH + 1)
+        span = start - near.start, stop - near.start
+        slope, offset = _fit(answer[near], small[near], edges.amount)
+        np.multiply(resample(slope, band.shape, span, columns), mine, out=band)
+        band += resample(offset, band.shape, span, columns)
+        np.clip(band, 0, 1, out=band)
+    return enlarged
 
 
 def _fit(answer: Pixels, picture: Pixels, amount: float) -> tuple[Pixels, Pixels]:
