@@ -47,7 +47,7 @@ LONGEST_THIN_SIDE = 100_000
 # times their size. Where noise is strong, a smaller picture is worth more than its finer edges.
 WORKING_STROKES_PX, NOISY_STROKES_PX = 5.0, 3.5
 # These deviations of the noise, as shares of the ink's strength, are little and much.
-LITTLE_NOISE, MUCH_NOISE = 0.08, 0.2
+LITTLE_NOISE, MUCH_NOISE = 0.09, 0.2
 # A large picture is shrunk to so many pixels, which take a model two seconds or less, while strokes stay as wide as
 # MNIST's. `edges` says what becomes of finer edges.
 LARGE_PICTURE, LEAST_STROKES_PX = 2_000_000, 2.5
