@@ -28,7 +28,8 @@ ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,]+")
 Precision = Literal["float32", "tfloat32", "bfloat16"]
 AllowedPrecision = Literal["auto", "float32"]
 PREFIX = "DENOISE_"
-OTHERS = {"DENOISE_API_KEY"}  # The command line sends it to a running service.
+# The command line sends the first to a running service; Compose reads the others.
+OTHERS = {"DENOISE_API_KEY", "DENOISE_BALANCER_PORT", "DENOISE_MEMORY"}
 ALIKE = 0.85  # How much an unknown setting is like one that is meant by it, as difflib counts.
 MAX_PIXELS = 50_000_000
 # pip lays the models beside this file; in a clone they lie at the top.

@@ -57,6 +57,9 @@ def test_patterns_are_understood(tiny_models: Path, tmp_path: Path, digits: Pixe
     assert denoise("scans/**/*0.png", "-o", "clean", "--models", tiny_models, folder=tmp_path).returncode == 0
     clean = sorted(str(path.relative_to(tmp_path / "clean")) for path in (tmp_path / "clean").rglob("*.png"))
     assert clean == ["a/000.png", "b/000.png"]
+    (tmp_path / "models").mkdir()  # It is a command's name as well.
+    shutil.copy(NOISY_7, tmp_path / "models")
+    assert denoise("models/*", "-o", "clean", "--models", tiny_models, folder=tmp_path).returncode == 0
     ended = denoise("scans/*.bmp", "-o", "clean", "--models", tiny_models, folder=tmp_path)
     assert (ended.returncode, told(ended)) == (1, "scans/*.bmp: No file matches this pattern.")
 

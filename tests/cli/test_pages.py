@@ -115,6 +115,15 @@ def test_wrong_usage_is_told(arguments: tuple[str, ...], sentence: str, tmp_path
     assert not list(tmp_path.iterdir())
 
 
+def test_two_pages_never_share_a_folder_of_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "scans").mkdir()
+    page = Image.open(CLEAN_7)
+    page.save(tmp_path / "scans" / "page.tif", save_all=True, append_images=[page])
+    page.save(tmp_path / "scans" / "page-1.png")
+    assert read(tmp_path, tmp_path / "scans", output="digits", overwrite=True) == 1
+    assert "Digits of another page are in" in capsys.readouterr().err
+
+
 def test_a_page_that_is_not_there_is_named(tmp_path: Path) -> None:
     ended = denoise("--digits", "gone.png", "-o", "digits.npy", folder=tmp_path)
     assert (ended.returncode, told(ended)) == (1, "gone.png: It cannot be read: No such file or directory.")

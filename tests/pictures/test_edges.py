@@ -33,6 +33,14 @@ def test_a_quiet_picture_gives_an_answer_its_edges(digits: Pixels, noise: float,
     assert psnr(with_edges, ink) > psnr(without, ink) + gain
 
 
+@pytest.mark.parametrize("margin", [0, 150])
+def test_the_table_around_a_sheet_says_nothing_of_its_noise(digits: Pixels, margin: int) -> None:
+    ink = sharp_page(digits)
+    light = np.pad(0.85 - 0.7 * ink, margin, constant_values=0.08)
+    found = framing.fit(gaussian(light, 0.01, 1), None, inverted=True)[1].edges
+    assert found == Edges(1.0, 1)
+
+
 def test_a_noisy_picture_gives_none(digits: Pixels) -> None:
     ink = sharp_page(digits)
     light = gaussian(0.85 - 0.7 * ink, 0.5, 1)

@@ -123,13 +123,21 @@ def test_a_model_of_any_size_gets_the_whole_picture(digits: Pixels) -> None:
 
 
 def test_a_model_of_any_size_gets_large_strokes_smaller(digits: Pixels) -> None:
-    picture = page(digits[0], side=336, shape=(500, 701), at=(100, 200))
+    picture = page(digits[0], side=336, shape=(500, 711), at=(100, 200))
     framed, frame = framing.fit(noisy(picture, 0.2), None, None)
     assert framed.shape[0] < 250
     assert psnr(framing.restore(framed, frame), picture) > 18
     native = framing.restore(framed, frame, native=True)
     assert native.shape == pytest.approx([side / frame.shrunk for side in picture.shape], abs=1)
     assert native.shape != framed.shape  # That was padded.
+
+
+@pytest.mark.parametrize("paper", [1.0, 0.9])
+def test_a_model_sees_nothing_beyond_black_and_white(digits: Pixels, paper: float) -> None:
+    ink = np.kron(np.hstack(list(digits[:6])) > 0.5, np.ones((7, 7)))
+    seen, frame = framing.fit((paper * (1 - ink)).astype(np.float32), None, None)
+    assert frame.shrunk > 1
+    assert (seen.min(), seen.max()) == (0, 1)
 
 
 @pytest.mark.parametrize(("scale", "shrunk"), [(3, True), (1, False)], ids=["broad strokes", "fine strokes"])

@@ -74,7 +74,7 @@ def is_table(name: str) -> bool:
 def kind_of(name: str, kind: Kind | None) -> Kind:
     """The kind of picture that a file of that name is to have; `kind` where the name does not say.
 
-    Raises BadParameter when it ends as no kind that is written here, or as another one than `kind`.
+    Raises BadParameter when it ends as another kind than `kind`, or without that as none that is written here.
     """
     ending = Path(name).suffix.lower()
     named = next((known for known in KINDS if ending in ENDINGS[known]), None)

@@ -71,7 +71,11 @@ def make_plan(
             return _one_file(Path(inputs[0]), folder, kind, tables)
     if folder.exists() and not folder.is_dir():
         raise BadParameter(f"'{output}' is a file; a folder is needed for the answers.")
-    if not folder.exists() and not output.endswith(("/", os.sep)) and (is_picture(output) or is_array(output)):
+    if (
+        not folder.exists()
+        and not output.endswith(("/", os.sep))
+        and (is_picture(output) or _holds_many(output, tables))
+    ):
         raise BadParameter(f"'{output}' is the name of a file; several answers need a folder, as '{output}/' is one.")
     search = _Search(folder, tables, in_pages=page is None)
     for given in inputs:
@@ -207,7 +211,7 @@ class _Search:
         wanted = Counter(name for name, *_ in files)
         for source, name in names.items():
             found = self.found[source]
-            if wanted[name] > 1 and found.suffix.lower() not in ENDINGS[kinds[source]]:
+            if wanted[name] > 1 and found.suffix != ENDINGS[kinds[source]][0]:
                 names[source] = found.with_name(found.name + name.suffix)
         return {source: names.get(source, self.found[source]) for source in facts}
 

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     names = {command.name or command.callback.__name__ for command in commands.registered_commands if command.callback}
     app = commands if arguments and arguments[0] in names else pictures
-    if app is pictures and arguments and not os.path.lexists(arguments[0]):
+    if app is pictures and arguments and arguments[0].isalpha() and not os.path.lexists(arguments[0]):
         for nearest in get_close_matches(arguments[0], names, 1, ALIKE):
             end(f"There is no file '{arguments[0]}'; the nearest command is `denoise {nearest}`.", WRONG_USAGE)
     # What begins so may be a file's name: it is printed when it is no option.

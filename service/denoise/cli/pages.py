@@ -63,7 +63,8 @@ def read(
 
     Raises BadParameter where they can go nowhere, RequestError where the only page cannot be read.
     """
-    pages, failures = _plan(inputs, output)
+    pages, failures = _plan(inputs, output, number)
+    written: set[str] = set()
     if output.endswith(ARRAY):
         streams.check_free(output, overwrite=overwrite)
     find = start() if pages else None
@@ -71,7 +72,10 @@ def read(
         try:
             assert find
             for content, target in _part(streams.read(page.source), page.target, number):
+                if target in written:  # As of `page.tif` and `page.jpg`, also where answers of before may be replaced.
+                    raise BadParameter(f"Digits of another page are in '{target}'; read it into another folder.")
                 _write(find(content), target, overwrite=overwrite)
+                written.add(target)
         except RequestError as error:
             failures.append(str(error) if isinstance(error, Taken) else f"{page.source}: {error}")
     for failure in failures:
@@ -107,7 +111,7 @@ def _find(model: Denoiser, parameters: Parameters, max_pixels: int, content: byt
     return cleaning.find_digits(prepared, answer)
 
 
-def _plan(inputs: Sequence[str], output: str) -> tuple[list[Page], list[str]]:
+def _plan(inputs: Sequence[str], output: str, number: int | None) -> tuple[list[Page], list[str]]:
     """The pages, and what is wrong with other inputs. Raises BadParameter."""
     single = (
         len(inputs) == 1 and not Path(inputs[0]).is_dir() and (Path(inputs[0]).exists() or not is_pattern(inputs[0]))
@@ -124,7 +128,7 @@ def _plan(inputs: Sequence[str], output: str) -> tuple[list[Page], list[str]]:
         return [Page(inputs[0], output)], []
     if streams.STANDARD in inputs:
         raise BadParameter("Standard input is one picture; no other goes with it.")
-    plan = make_plan(inputs, output.rstrip("/") + "/", None)
+    plan = make_plan(inputs, output.rstrip("/") + "/", None, page=number)
     pages = [Page(str(item.source), str(item.target.with_suffix(""))) for item in plan.pictures]
     failures = [f"{failure.source}: {failure.why}" for failure in plan.failures]
     return pages, failures + [f"{item.source}: An array is no page." for item in plan.arrays]

@@ -38,13 +38,16 @@ def are_meant(inputs: Sequence[str], output: str) -> bool:
 def clean(given: str, output: str, kind: Kind | None, backend: Backend, *, overwrite: bool) -> None:
     """Cleans what comes from or goes to a standard stream. Raises RequestError."""
     check_free(output, overwrite=overwrite)
+    named = "" if output == STANDARD or _is_stream(Path(output)) else output
+    if named and not files.is_array(named):
+        kind = files.kind_of(named, kind)
     try:
         content = read(given)
         if array_files.is_array(content):
             check_array(backend.maker.parameters)
-            answer = _clean_array(content, output, backend.work)
+            answer = _clean_array(content, named, backend.work)
         else:
-            kind = (kind or files.KINDS[0]) if output == STANDARD else files.kind_of(output, kind)
+            kind = files.kind_of(named, kind)
             answer = backend.clean(content, kind).content
     except BadParameter:  # It says what is wrong with the command, not with what came.
         raise
@@ -93,9 +96,9 @@ def _read_bounded(file: BinaryIO) -> bytes:
     return files.read_bounded(file, start, limit)
 
 
-def _clean_array(content: bytes, output: str, work: arrays.Work) -> bytes:
+def _clean_array(content: bytes, name: str, work: arrays.Work) -> bytes:
     target = io.BytesIO()
-    for _ in arrays.clean(content, target, "" if output == STANDARD else output, work):
+    for _ in arrays.clean(content, target, name, work):
         pass
     return target.getvalue()
 

@@ -36,7 +36,7 @@ LEAST_VARIANCE = 1e-5
 # The function counts as far as it explains the variance of the answer: from the first share on, wholly from the second.
 # Where the picture is out of focus, or rough, a model draws edges that are not in it, and an answer keeps those.
 EXPLAINED = 0.95, 0.985
-# An answer is flat where the pixels next to each other differ by no more than this.
+# An answer is flat around a pixel where the 3×3 pixels differ by less than this.
 FLAT = 0.1
 
 

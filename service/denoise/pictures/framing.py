@@ -188,9 +188,8 @@ def _fit_page(pixels: Pixels, inverted: bool) -> tuple[Pixels, Frame]:
             kept = KEPT_OF_FINE_PRINT * look.strokes.fine
         if (height, width) != light.shape:
             found = edges.find(light, look, scale[0])
-            light = resample(light, (height, width), (0, light.shape[0]), (0, light.shape[1])).astype(
-                np.float32, copy=False
-            )
+            light = resample(light, (height, width), (0, light.shape[0]), (0, light.shape[1]))
+            light = np.clip(light, 0, 1).astype(np.float32, copy=False)  # The kernel overshoots at sharp edges.
         fitted = page.divide(*page.sharpen(light, look, scale[0]))
     height, width = fitted.shape
     if min(height, width) < MULTIPLE and max(height, width) > LONGEST_THIN_SIDE:  # Padding would multiply the work.

@@ -9,6 +9,7 @@ Where many pixels are as light as pixels can be, the paper is that light too: th
 was drawn. A white-noise digit, light on black, is such a page when it is turned, and stays as it is.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -139,14 +140,29 @@ def sharpen(light: Pixels, seen: Look, shrunk: float) -> tuple[Pixels, Look]:
 
 def noise_in_means(light: Pixels, seen: Look, window: int) -> float:
     """The noise in means of `window`×`window` of a page's pixels, as a share of the ink's strength."""
-    if window == 1:  # A large page's strokes were measured on such means, so rows of its own pixels are looked at too.
+    sheet = _sheet(seen, light.shape)
+    if window == 1:  # A large page's strokes were measured on means of blocks, so rows of its pixels are looked at too.
+        light = light[sheet]
         upper = np.arange(0, light.shape[0] - 1, 2 * max(1, round(light.size / MEASURED_PIXELS)))
-        grain = strokes.grain(light[np.stack([upper, upper + 1], axis=1).ravel()]) / float(np.median(seen.paper))
+        paper = float(np.median(seen.paper[_sheet(seen, seen.paper.shape)]))
+        grain = strokes.grain(light[np.stack([upper, upper + 1], axis=1).ravel()]) / paper
         noise = max(seen.strokes.noise, grain)
     else:
         means = neighbourhood.block_means(light, window, window)
-        noise = strokes.noise(1 - means / _spread(seen.paper, means.shape))
+        noise = strokes.noise((1 - means / _spread(seen.paper, means.shape))[_sheet(seen, means.shape)])
     return noise / max(seen.strokes.strength, LEAST_CONTRAST)
+
+
+def _sheet(seen: Look, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The rows and columns of a page, drawn in `shape`, that the sheet takes; what it lies on says nothing of noise."""
+    if seen.outside is None or seen.outside.all():
+        return slice(None), slice(None)
+    bounds = []
+    for axis in (0, 1):
+        inside = np.flatnonzero(~seen.outside.all(axis=1 - axis))
+        scale = shape[axis] / seen.outside.shape[axis]
+        bounds.append(slice(int(inside[0] * scale), math.ceil((inside[-1] + 1) * scale)))
+    return bounds[0], bounds[1]
 
 
 def is_white(seen: Look) -> bool:

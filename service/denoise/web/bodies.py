@@ -31,7 +31,7 @@ ZIPS = (ZIP, "application/x-zip-compressed")
 OCTETS = ("application/octet-stream", "binary/octet-stream", *ZIPS)
 LONGEST_CONTENT_TYPE = 1000
 MOST_MARKS = 1000
-LONGEST_NAME, NAME_OF_PICTURE = 200, re.compile(rb"@?[\x20-\x7e]+\.[A-Za-z]{3,4}")
+LONGEST_NAME, NAME_OF_PICTURE = 200, re.compile(rb"(?!\w+://)[\x20-\x7e\x80-\xff]+\.[A-Za-z]{3,4}")
 # JSON and forms of up to so many bytes are parsed sooner than handed to a thread.
 SMALL_TEXT = 64 * 1024
 # `image_to_image` of huggingface_hub has these for the models that it is mostly used with.
@@ -172,10 +172,11 @@ def _kind(request: Request) -> str:
 
 def _check_is_no_name(content: bytes) -> None:
     """Raises BrokenBody for the name of a picture in the place of its bytes, which is a slip with curl."""
-    if len(content) <= LONGEST_NAME and NAME_OF_PICTURE.fullmatch(content):
+    name = content.strip()
+    if len(content) <= LONGEST_NAME and NAME_OF_PICTURE.fullmatch(name):
         raise BrokenBody(
-            f"'{content.decode()}' came, the name of a file and not what is in it; with curl an @ before a name sends "
-            "the file: -F file=@picture.png, --data-binary @picture.png."
+            f"'{name.decode(errors='replace')}' came, the name of a file and not what is in it; with curl an @ before "
+            "a name sends the file: -F file=@picture.png, --data-binary @picture.png."
         )
 
 
