@@ -29,7 +29,7 @@ SOFT_SHARE, WIDEST_OF_SOFT = 0.4, 1.3
 WINDOW_PX = 5
 # A pixel of the enlarged answer depends on so many rows on either side of its own: half a window, and the kernel's.
 REACH = WINDOW_PX // 2 + 3
-# Memory beside the picture and the answer is bounded by working on so many of its pixels at a time.
+# So many of the picture's pixels are worked on at a time, which bounds the memory beside it, its means and the answer.
 PIXELS_PER_BAND = 2_000_000
 # A picture that varies no more than this (squared, light from 0 to 1) around a pixel tells nothing there.
 LEAST_VARIANCE = 1e-5

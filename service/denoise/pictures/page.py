@@ -140,9 +140,8 @@ def sharpen(light: Pixels, seen: Look, shrunk: float) -> tuple[Pixels, Look]:
 
 def noise_in_means(light: Pixels, seen: Look, window: int) -> float:
     """The noise in means of `window`×`window` of a page's pixels, as a share of the ink's strength."""
-    sheet = _sheet(seen, light.shape)
     if window == 1:  # A large page's strokes were measured on means of blocks, so rows of its pixels are looked at too.
-        light = light[sheet]
+        light = light[_sheet(seen, light.shape)]
         upper = np.arange(0, light.shape[0] - 1, 2 * max(1, round(light.size / MEASURED_PIXELS)))
         paper = float(np.median(seen.paper[_sheet(seen, seen.paper.shape)]))
         grain = strokes.grain(light[np.stack([upper, upper + 1], axis=1).ravel()]) / paper
