@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -41,6 +42,31 @@ def test_boxes_that_are_damaged_end_somewhere(seed: int) -> None:
         content[place] = random.choice([0, 1, 255, random.integers(256)])
     with contextlib.suppress(UnsupportedKind):
         avif.check_frames(bytes(content), 400, 300)
+
+
+def box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+# Version, flags, the lengths of fields, the number of items, and for each its number, its place and how many extents.
+CLAIMED = b"\x02\0\0\0\0\0\xff\xff\xff\xff"
+EMPTY = b"\0\0\0\0\0\0" + struct.pack(">H", 5000) + 5000 * struct.pack(">HHH", 1, 0, 0xFFFF)
+
+
+@pytest.mark.parametrize("places", [CLAIMED, EMPTY], ids=["items that are not there", "extents of no bits"])
+def test_places_that_are_claimed_and_not_there_take_no_time(places: bytes) -> None:
+    content = box(b"ftyp", b"avif") + box(b"meta", bytes(4) + box(b"iloc", places))
+    began = time.process_time()
+    avif.check_frames(content, 64, 64)
+    assert time.process_time() - began < 1  # It was minutes, and for the first an hour.
+
+
+def test_an_avif_of_several_metadata_or_of_countless_boxes_is_refused() -> None:
+    content = file(Image.new("L", (64, 64)), "AVIF")
+    with pytest.raises(UnsupportedKind, match="several boxes of metadata"):
+        images.decode(content + box(b"meta", bytes(4) + box(b"iloc", CLAIMED)), LIMIT)
+    with pytest.raises(UnsupportedKind, match="more than 1,000 boxes"):
+        images.decode(content + 2000 * box(b"free", b""), LIMIT)
 
 
 @pytest.mark.parametrize(("width", "height"), [(0, 0), (28, 0), (0, 28), (2**32 - 1, 0)])

@@ -92,3 +92,10 @@ def test_a_tiff_of_12_bits_has_their_range() -> None:
 def test_values_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(BrokenBody, match="no finite numbers"):
         images.decode(file(Image.fromarray(np.array([[0, np.nan]], np.float32)), "TIFF"), LIMIT)
+
+
+def test_floats_as_large_as_they_get_of_both_signs_are_grey() -> None:
+    values = np.zeros((200, 200), np.float32)
+    values[3, 3], values[5, 5] = 3e38, -3e38
+    pixels = images.decode(file(Image.fromarray(values), "TIFF"), LIMIT)
+    assert (pixels[3, 3], pixels[5, 5], pixels[0, 0]) == (1, 0, 0.5)

@@ -14,6 +14,8 @@ META, LOCATIONS, DATA = b"meta", b"iloc", b"idat"
 # A picture of a telephone has some fifty items; what lies behind so many bytes of their places is not looked at.
 LOCATION_BYTES = 32 * 1024
 HEADER_BYTES = 100
+# Boxes lie in files and in other boxes a few at a time.
+MOST_BOXES = 1000
 DELIMITER, SEQUENCE_HEADER = 2, 1
 
 
@@ -23,8 +25,11 @@ class _Bits:
     def __init__(self, content: bytes) -> None:
         self._value, self.left = int.from_bytes(content), 8 * len(content)
 
-    def __call__(self, count: int) -> int:
+    def skip(self, count: int) -> None:
         self.left -= count
+
+    def __call__(self, count: int) -> int:
+        self.skip(count)
         return (self._value >> self.left if self.left >= 0 else 0) & ((1 << count) - 1)
 
 
@@ -37,24 +42,29 @@ def check_frames(content: bytes, width: int, height: int) -> None:
 
 
 def _boxes(content: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes between two places: name, start and end of what is in each."""
-    while at + 8 <= end:
+    """The boxes between two places: name, start and end of what is in each. Raises UnsupportedKind for too many."""
+    for _ in range(MOST_BOXES):
+        if at + 8 > end:
+            return
         size, name, start = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8], at + 8
         if size == 1:
             size, start = int.from_bytes(content[start : start + 8]), start + 8
         stop = min(at + size, end) if size else end
         yield name, start, stop
         at = max(stop, start)
+    raise UnsupportedKind(f"The AVIF has more than {MOST_BOXES:,} boxes one after another.")
 
 
 def _items(content: bytes) -> Iterator[int]:
     """Where each item of the file begins."""
-    for name, start, end in _boxes(content, 0, len(content)):
-        if name == META:
-            inside = {name: (at, stop) for name, at, stop in _boxes(content, start + 4, end)}
-            if LOCATIONS in inside:
-                at, stop = inside[LOCATIONS]
-                yield from _places(content[at : min(stop, at + LOCATION_BYTES)], inside.get(DATA, (0, 0))[0])
+    metas = [(start, end) for name, start, end in _boxes(content, 0, len(content)) if name == META]
+    if len(metas) > 1:
+        raise UnsupportedKind("The AVIF has several boxes of metadata, and a file has one.")
+    for start, end in metas:
+        inside = {name: (at, stop) for name, at, stop in _boxes(content, start + 4, end)}
+        if LOCATIONS in inside:
+            at, stop = inside[LOCATIONS]
+            yield from _places(content[at : min(stop, at + LOCATION_BYTES)], inside.get(DATA, (0, 0))[0])
 
 
 def _places(locations: bytes, data: int) -> Iterator[int]:
@@ -63,19 +73,19 @@ def _places(locations: bytes, data: int) -> Iterator[int]:
     version, _ = bits(8), bits(24)
     offset, length, base, index = (8 * bits(4) for _ in range(4))
     number = 32 if version > 1 else 16
+    index = index if version else 0
     for _ in range(bits(number)):
         bits(number)
         within = bits(16) & 15 if version else 0
         bits(16)
         start = bits(base)
-        for extent in range(bits(16)):
-            if bits.left <= 0:
-                return
-            bits(index if version else 0)
-            place = start + bits(offset) + (data if within else 0)
-            bits(length)
-            if not extent:
-                yield place
+        extents = bits(16)
+        if bits.left < 0:  # The file may claim any number of items.
+            return
+        if extents:
+            bits(index)
+            yield start + bits(offset) + (data if within else 0)
+            bits.skip(length + (extents - 1) * (index + offset + length))
 
 
 def _frame(item: bytes) -> tuple[int, int]:

@@ -1,9 +1,14 @@
 """What surrounds each point of a picture: means over blocks, and filters whose time does not grow with their window."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from denoise.pictures import Plane
+
+Value = TypeVar("Value", bound=np.generic)
 
 # A median is taken of so many points of its window a side: more take longer and change it little.
 SAMPLES_A_SIDE = 5
@@ -18,8 +23,8 @@ def block_means(pixels: Plane, down: int, across: int) -> Plane:
     return _row_means(_row_means(pixels, down).T, across).T
 
 
-def maximum(pixels: Plane, window: int) -> Plane:
-    """The largest of the `window`×`window` pixels around each pixel, edges repeated."""
+def maximum(pixels: NDArray[Value], window: int) -> NDArray[Value]:
+    """The largest of the `window`×`window` pixels around each pixel, edges repeated; True is more than False."""
     return _row_maxima(_row_maxima(pixels, window).T, window).T
 
 
@@ -66,7 +71,7 @@ def _row_means(pixels: Plane, count: int) -> Plane:
     return means
 
 
-def _row_maxima(pixels: Plane, window: int) -> Plane:
+def _row_maxima(pixels: NDArray[Value], window: int) -> NDArray[Value]:
     """Along the first axis the largest of `window` pixels, in as many steps as doubling takes."""
     before = window // 2
     largest = np.pad(pixels, ((before, window - 1 - before), (0, 0)), mode="edge")

@@ -22,6 +22,8 @@ GREY, GREY_WITH_ALPHA, COLOUR, COLOUR_WITH_ALPHA = 1, 2, 3, 4
 CHANNELS = {GREY, GREY_WITH_ALPHA, COLOUR, COLOUR_WITH_ALPHA}
 WITH_ALPHA = {GREY_WITH_ALPHA, COLOUR_WITH_ALPHA}
 DIMENSIONS_OF_GREY = 2
+# Modes of Pillow whose colours are multiplied by their alpha, and those whose are not.
+PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 SHAPES = "[height, width], alone or with a last dimension of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA), is taken"
 
 
@@ -30,7 +32,7 @@ def read(picture: Object, *, in_colour: bool) -> bytes | Picture:
 
     Raises:
         UnsupportedKind: it is of no kind in Object, or a file of several pages.
-        BadTensor: an array of a shape, or with values, that no picture has.
+        BadTensor: an array of a shape, or with values, that no picture has, or an image without pixels.
         OSError: the file at a path cannot be read.
     """
     match picture:
@@ -39,7 +41,10 @@ def read(picture: Object, *, in_colour: bool) -> bytes | Picture:
         case str() | PathLike():
             return _of_one_page(Path(picture).read_bytes())
         case Image.Image():
-            return images.read_upright(picture, in_colour)
+            if 0 in picture.size:
+                raise BadTensor(f"The image has {picture.width}×{picture.height} pixels; there must be some.")
+            straight = PREMULTIPLIED.get(picture.mode)
+            return images.read_upright(picture.convert(straight) if straight else picture, in_colour)
         case np.ndarray():
             return _read_array(picture, in_colour)
     raise UnsupportedKind(
@@ -126,7 +131,7 @@ def _write_array(shown: Pixels | Colours, like: Array) -> Array:
 
 def _white(array: Array) -> float:
     """The value of white in an array. Raises BadTensor."""
-    if array.dtype in (np.uint8, np.uint16):
+    if array.dtype.newbyteorder("=") in (np.uint8, np.uint16):
         return float(np.iinfo(array.dtype).max)
     if array.dtype.kind == "f":
         return 1.0

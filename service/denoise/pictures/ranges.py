@@ -20,8 +20,9 @@ def scale(values: NDArray[np.floating], whole: float) -> Pixels:
     """
     if not np.isfinite(values).all():
         raise BrokenBody("The image holds values that are no finite numbers.")
-    low = -whole if float(values.min()) < (1 - OVERSHOOT) * whole else 0.0
-    scaled: Pixels = np.clip((values - np.float32(low)) / np.float32(whole - low), 0, 1).astype(np.float32, copy=False)
+    has_negative = float(values.min()) < (1 - OVERSHOOT) * whole
+    shares = values / np.float32(whole)  # A sum of two floats may be larger than any float is.
+    scaled: Pixels = np.clip((shares + 1) / 2 if has_negative else shares, 0, 1).astype(np.float32, copy=False)
     return scaled
 
 
