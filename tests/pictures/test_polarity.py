@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from denoise.pictures import polarity
+from denoise.pictures import paper, polarity
 from tests.conftest import Pixels
 from tests.pictures.test_framing import noisy
 from tests.pictures.test_strokes import row_of_digits
@@ -39,6 +39,19 @@ def test_polarity_is_found_under_shadows_and_on_dark_tables(digits: Pixels, scal
         paper = noisy(0.8 * (1 - strength * ink), 0.02)
         assert all(polarity.judge(picture.astype(np.float32)).dark for picture in lit(paper))
         assert not any(polarity.judge(1 - picture.astype(np.float32)).dark for picture in lit(paper))
+
+
+@pytest.mark.parametrize("pad", [0, 7])
+def test_a_digit_in_shadows_and_on_tables_is_mostly_told_right(digits: Pixels, pad: int) -> None:
+    wrong = count = 0
+    for digit in digits[:12]:
+        ink = np.kron(np.pad(digit, pad), np.ones((6, 6), np.float32))
+        for picture in lit(noisy(0.8 * (1 - 0.7 * ink), 0.02)):
+            for each, dark in ((picture, True), (1 - picture, False)):
+                look = paper.look(each.astype(np.float32))
+                wrong += polarity.judge_digit(each.astype(np.float32), look).dark != dark
+                count += 1
+    assert wrong < 0.07 * count  # By the look alone it is a quarter.
 
 
 def test_the_margin_is_small_where_both_inks_are_on_one_page(digits: Pixels) -> None:

@@ -66,8 +66,7 @@ class Frame(NamedTuple):
         inverted: whether its dark ink on light paper was turned over.
         rows, columns: what the frame takes of it; it may reach over the edges.
         marks: how many marks a picture shows of which one digit was to be framed; 1 of a small one.
-        margin: by which a page's polarity was found, as `polarity.judge` gives it; 1 where the caller told it, and of
-            a digit that was framed.
+        margin: by which the polarity was found, as `polarity` gives it; 1 where the caller told it.
         shrunk: by what factor a whole page was shrunk for the model.
         kept: how much of what the model saw there is in the answer where it found ink, 0 … 1.
         edges: how an answer gets the edges of its picture, where that was shrunk; None where it gets none.
@@ -145,8 +144,7 @@ def _fit_digit(pixels: Pixels, size: tuple[int, int], inverted: bool | None) -> 
     """The digit of a picture, framed as MNIST frames its digits."""
     height, width = pixels.shape
     look = paper.look(pixels)
-    if inverted is None:
-        inverted = polarity.shows_dark_ink(look)
+    inverted, margin = polarity.judge_digit(pixels, look) if inverted is None else (inverted, 1.0)
     digit = ink.find_digit(look, inverted)
     found = bool(digit.any())
     rows, columns = _frame(look, digit, size)
@@ -161,7 +159,7 @@ def _fit_digit(pixels: Pixels, size: tuple[int, int], inverted: bool | None) -> 
     fitted = _stretch_contrast(-framed if inverted else framed, found)
     rows, columns = _move(rows, near[0].start), _move(columns, near[1].start)
     marks = ink.count_pieces(digit) if pixels.size > SMALL_PICTURE else 1
-    return fitted, Frame((height, width), inverted, rows, columns, marks)
+    return fitted, Frame((height, width), inverted, rows, columns, marks, margin)
 
 
 def _off_paper(pixels: Pixels, look: Look, size: tuple[int, int], rows: Span, columns: Span) -> Plane:

@@ -31,6 +31,8 @@ LEAST_SKEWNESS, FULL_SKEWNESS = 0.4, 1.5
 CLEAR_SHARE, CLEAR_PERCENTILE = 0.5, 90
 # Pictures that people send are mostly dark ink on light paper, which decides between votes that are as good as even.
 LEAN_TO_DARK = 0.1
+# A side that is ahead by less than this share of all votes is a close call.
+CLOSE_MARGIN = 0.3
 
 
 class Verdict(NamedTuple):
@@ -48,7 +50,8 @@ class Verdict(NamedTuple):
 def judge(pixels: Pixels) -> Verdict:
     """The polarity of a picture `[height, width]`, 0 … 1, at little cost where it is small and clear."""
     if pixels.size > SMALL_PICTURE:
-        return _count_votes(_vote(pixels), float(pixels[:: max(1, pixels.shape[0] // 100)].mean()) > MID_GREY)
+        bright = float(pixels[:: max(1, pixels.shape[0] // 100)].mean()) > MID_GREY
+        return _count_votes(_vote(pixels)) or Verdict(bright, 1.0)
     flat = pixels.ravel()
     skewness = _skewness(flat, float(np.add.reduce(flat)) / flat.size)
     if abs(skewness) <= CLEAR_SKEWNESS:
@@ -56,6 +59,17 @@ def judge(pixels: Pixels) -> Verdict:
         if abs(skewness) <= CLEAR_SKEWNESS_ABOUT_MEDIAN:
             return Verdict(shows_dark_ink(paper.look(pixels)), 1.0)
     return Verdict(skewness < 0, 1.0)
+
+
+def judge_digit(pixels: Pixels, look: Look) -> Verdict:
+    """The polarity of a picture of one digit, which may fill it so that no tile has a vote; `look` is the look at it.
+
+    Of digits in shadows and on dark tables votes that are no close call are wrong a third as often as the look alone.
+    """
+    votes = _count_votes(_vote(pixels)) if pixels.size > SMALL_PICTURE else None
+    if votes and votes.margin >= CLOSE_MARGIN:
+        return votes
+    return Verdict(shows_dark_ink(look), votes.margin if votes else 1.0)
 
 
 def shows_dark_ink(look: Look) -> bool:
@@ -101,10 +115,11 @@ def _off_surroundings(thumbnail: Plane, window: int) -> Plane:
     return off
 
 
-def _count_votes(votes: Plane, bright: bool) -> Verdict:
+def _count_votes(votes: Plane) -> Verdict | None:
+    """What the tiles' votes come to; None where nobody votes."""
     cast = float(np.abs(votes).sum())
     if not cast:
-        return Verdict(bright, 1.0)
+        return None
     balance = float(votes.sum()) / cast
     return Verdict(balance < LEAN_TO_DARK, abs(balance))
 

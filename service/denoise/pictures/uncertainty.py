@@ -7,11 +7,11 @@ import numpy as np
 
 from denoise.pictures import Pixels
 from denoise.pictures.framing import Frame
+from denoise.pictures.polarity import CLOSE_MARGIN
 
 # Writing covers less of a page: from the first share of ink on an answer is doubtful, from the second on ruined.
 MUCH_INK, ALL_INK = 0.4, 0.8
-# A polarity that is ahead by less than this share of its votes is a close call; an even vote is as doubtful as a coin.
-CLOSE_MARGIN = 0.3
+# A polarity of which the vote was even is as doubtful as a coin.
 DOUBT_OF_EVEN_VOTE = 0.5
 # A digit's strokes may be broken into so many marks.
 MOST_MARKS = 4
