@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from benchmarks.quality import composites
 from denoise.pictures import paper, polarity
 from tests.conftest import Pixels
 from tests.pictures.test_framing import noisy
@@ -39,6 +40,15 @@ def test_polarity_is_found_under_shadows_and_on_dark_tables(digits: Pixels, scal
         paper = noisy(0.8 * (1 - strength * ink), 0.02)
         assert all(polarity.judge(picture.astype(np.float32)).dark for picture in lit(paper))
         assert not any(polarity.judge(1 - picture.astype(np.float32)).dark for picture in lit(paper))
+
+
+@pytest.mark.parametrize(("kind", "ink"), [("halftone", "dark"), ("halftone", "faint"), ("guilloche", "dark")])
+def test_printed_patterns_of_small_pictures_are_not_taken_for_the_ink(kind: str, ink: str) -> None:
+    wrong = 0
+    for scale, rows, columns in ((1.0, 2, 6), (1.0, 3, 6), (1.5, 2, 4), (2.0, 2, 4)):
+        picture = composites.take(kind, ink, scale, rows=rows, columns=columns).photo.picture
+        wrong += (not polarity.judge(picture).dark) + polarity.judge(1 - picture).dark
+    assert wrong == 0
 
 
 @pytest.mark.parametrize("pad", [0, 7])

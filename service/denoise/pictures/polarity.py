@@ -20,6 +20,8 @@ CLEAR_SKEWNESS = 0.6
 CLEAR_SKEWNESS_ABOUT_MEDIAN = 1.0
 # The votes are taken on a thumbnail of about so many pixels.
 THUMBNAIL_PIXELS = 120_000
+# A picture that is no larger is averaged over so many pixels: what lies between printed dots looks like light ink.
+SMOOTHING_PX = 5
 # The window of the median and a tile are these shares of the thumbnail's shorter side.
 WINDOW_SHARE, LEAST_WINDOW = 1 / 4, 9
 TILE_SHARE, LEAST_TILE = 1 / 10, 8
@@ -27,7 +29,8 @@ TILE_SHARE, LEAST_TILE = 1 / 10, 8
 STROKE_SHARE = 0.6
 # The skewness from which on a tile has a vote, and from which on a whole one.
 LEAST_SKEWNESS, FULL_SKEWNESS = 0.4, 1.5
-# A tile whose deviation is this share of the clearest tiles' has a whole vote: printed patterns are many and faint.
+# A tile whose deviation is this share of the clearest tiles' has a whole vote, and the others one by the square of what
+# they have of it: printed patterns are many and faint.
 CLEAR_SHARE, CLEAR_PERCENTILE = 0.5, 90
 # Pictures that people send are mostly dark ink on light paper, which decides between votes that are as good as even.
 LEAN_TO_DARK = 0.1
@@ -92,7 +95,7 @@ def _vote(pixels: Pixels) -> Plane:
     block = max(1, round(float(np.sqrt(pixels.size / THUMBNAIL_PIXELS))))
     thumbnail = neighbourhood.block_means(pixels, min(block, pixels.shape[0]), min(block, pixels.shape[1]))
     if block == 1:
-        thumbnail = neighbourhood.mean(thumbnail, 3)
+        thumbnail = neighbourhood.mean(thumbnail, SMOOTHING_PX)
     off = _off_surroundings(thumbnail, max(LEAST_WINDOW, round(WINDOW_SHARE * min(thumbnail.shape))))
     tile = max(LEAST_TILE, round(TILE_SHARE * min(thumbnail.shape)))
     second = neighbourhood.block_means(off * off, tile, tile)
@@ -101,7 +104,7 @@ def _vote(pixels: Pixels) -> Plane:
     deviations = np.sqrt(second)
     clear = CLEAR_SHARE * float(np.percentile(deviations, CLEAR_PERCENTILE)) + np.finfo(np.float32).tiny
     votes = np.clip(skewness / FULL_SKEWNESS, -1, 1) * (np.abs(skewness) > LEAST_SKEWNESS)
-    weighed: Plane = votes * np.minimum(1, deviations / clear)
+    weighed: Plane = votes * np.square(np.minimum(1, deviations / clear))
     return weighed
 
 
