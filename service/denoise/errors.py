@@ -41,6 +41,10 @@ class Draining(RequestError):
     """The service is about to stop."""
 
 
+class DeviceFailed(RequestError):
+    """The GPU that runs a model failed, was taken away, or has no memory left."""
+
+
 class Unauthorized(RequestError):
     """A key is needed, and the request has none or a wrong one."""
 

@@ -1,18 +1,20 @@
 """A model file is loaded only when it keeps its contract and proves itself on the provider it runs on."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from denoise.errors import SetupError
+from denoise.errors import DeviceFailed, SetupError
 from denoise.inference import choice, denoiser, onnx_runner
 from denoise.inference.denoiser import Denoiser
 from denoise.inference.ways import CPU, CUDA, CUDA_TFLOAT32, TOLERANCES, Way
 from denoise.settings import AllowedPrecision, Precision
-from tests.conftest import ROOT, tiny_model
+from denoise.web import problems
+from tests.conftest import ROOT, Pixels, tiny_model
 
 
 def test_models_are_named_by_their_files_and_run(tiny_models: Path) -> None:
@@ -25,6 +27,28 @@ def test_models_are_named_by_their_files_and_run(tiny_models: Path) -> None:
     assert models["half"].size == (28, 28)
     assert models["any"].size is None
     assert models["any"](batch[:, :9, :5]).pixels.shape == (3, 9, 5, 1)
+
+
+class Gone:
+    """A runner whose device was taken away."""
+
+    def run(self, pixels: Pixels) -> Sequence[Pixels]:
+        """Fails as onnxruntime does."""
+        raise RuntimeError(f"CUDA failure 999 at {pixels.shape}")
+
+
+def test_a_gpu_that_fails_is_told_and_a_fault_on_the_cpu_stays_one(
+    tiny_models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = Denoiser(tiny_models / "half.onnx", CPU, 1)
+    monkeypatch.setattr(model, "_runner", Gone())
+    with pytest.raises(RuntimeError, match="999"):
+        model(np.zeros((1, 28, 28, 1), np.float32))
+    monkeypatch.setattr(model, "way", CUDA)
+    with pytest.raises(DeviceFailed, match="The GPU that runs half failed"):
+        model(np.zeros((1, 28, 28, 1), np.float32))
+    assert "CUDA failure 999" in caplog.text
+    assert problems.STATUS[DeviceFailed] == 503
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from denoise.errors import BadParameter, SetupError, UnknownModel
+from denoise.errors import BadParameter, DeviceFailed, SetupError, UnknownModel
 from denoise.inference import choice, contract, onnx_runner, proof, ways
 from denoise.inference.choice import Choice
 from denoise.inference.clock import warm_and_time
@@ -70,7 +70,19 @@ class Denoiser:
         self.difference = self._check(path, promise.probe)
 
     def __call__(self, pixels: Pixels) -> Restored:
-        """The answer to a batch `[batch, height, width, 1]`, light ink on black, 0 … 1, of the model's `size`."""
+        """The answer to a batch `[batch, height, width, 1]`, light ink on black, 0 … 1, of the model's `size`.
+
+        Raises DeviceFailed when the model runs on a GPU and that fails.
+        """
+        try:
+            return self._run(pixels)
+        except Exception as error:  # onnxruntime's exceptions have no base class of their own.
+            if not self.way.on_gpu:
+                raise
+            log.exception("%s failed on the GPU", self.name)
+            raise DeviceFailed(f"The GPU that runs {self.name} failed, or has no memory left for this.") from error
+
+    def _run(self, pixels: Pixels) -> Restored:
         answers = self._runner.run(pixels)
         named = dict(zip((output.name for output in self.outputs), answers, strict=True))
         return Restored(named["restored"], named.get("code"))
@@ -82,7 +94,7 @@ class Denoiser:
     def _check(self, path: Path, probe: contract.Probe) -> float:
         """The largest difference between the answer to the probe and Keras'. Raises SetupError when it is too large."""
         try:
-            found = proof.compare(self(probe.pixels).pixels, probe.restored)
+            found = proof.compare(self._run(probe.pixels).pixels, probe.restored)
         except Exception as error:  # The runtimes' exceptions have no base class of their own.
             raise SetupError(f"{path} does not run on {self.provider}: {error}") from error
         tolerance = TOLERANCES[self.precision]

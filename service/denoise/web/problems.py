@@ -25,6 +25,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.BadParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Busy: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DeviceFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Late: HTTPStatus.GATEWAY_TIMEOUT,
     MemoryError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
