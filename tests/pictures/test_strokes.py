@@ -5,7 +5,8 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from denoise.pictures import strokes
+from benchmarks.quality import spoilt
+from denoise.pictures import page, strokes
 from tests.conftest import Pixels
 from tests.pictures.test_framing import noisy
 
@@ -56,6 +57,13 @@ def test_of_two_inks_the_stronger_one_tells_the_strength(digits: Pixels) -> None
     pale, dark = 0.4 * row_of_digits(digits, 2), 0.7 * row_of_digits(digits[8:], 2)
     found = strokes.measure(np.concatenate([*[pale] * 6, dark]))
     assert found.strength == pytest.approx(0.62, abs=0.05)
+
+
+def test_broad_strokes_that_strong_noise_cuts_into_bits_are_found_on_the_pages_that_quality_is_measured_on() -> None:
+    noisy = {each.pictures: 1 - each.noisy[0, ..., 0] for each in spoilt.every_way(quick=True)}
+    widths = {scale: page.look(noisy[f"page of 200×800 px, digits at {scale}×"]).strokes.width for scale in (1, 3, 6)}
+    assert widths[1] <= 3
+    assert 5 <= widths[3] <= 10 <= widths[6]
 
 
 @pytest.mark.parametrize("pen", [4, 8])

@@ -94,7 +94,7 @@ def measure(ink: Plane, clear: float = CLEAR_DEVIATIONS) -> Strokes:
         afar = measure(neighbourhood.block_means(ink, 2, 2), CLEAR_DEVIATIONS_AFAR)
         if unsure:
             return Strokes(2 * afar.width, 2 * afar.broad, afar.strength, noise, blur=2 * afar.blur)
-        if 2 * afar.width > BITS_OF_STROKES * width:
+        if 2 * afar.width >= BITS_OF_STROKES * width:
             return Strokes(2 * afar.width, 2 * afar.broad, strength, noise, blur=2 * afar.blur)
     share_of_noise = noise / strength
     fine = float(np.interp(width, FINE_PX, (1, 0)) * np.interp(share_of_noise, NOISE_OF_FINE_PRINT, (1, 0)))
