@@ -55,7 +55,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--start-from", type=Path, metavar="FILE", help="an exported file whose weights the run begins with"
     )
     for name, kind in (NUMBERS | NUMBERS_OF_BLEND).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help="instead of the recipe's")
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=HELP.get(name, USUAL_HELP))
     parser.add_argument("--hidden", type=_count, nargs="+", metavar="N", help="layer sizes instead of the recipe's")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in RECIPES]:
@@ -84,6 +84,11 @@ NUMBERS: dict[str, Callable[[str], float]] = {
     "noise": _share,
     "seed": int,
 }
+USUAL_HELP = "instead of the recipe's"
+HELP = {
+    "epochs": "instead of the recipe's, in one run along half a cosine, if the rate falls",
+    "learning_rate": "of the first run, instead of the recipe's",
+}
 NUMBERS_OF_BLEND = {"parts": _count, "digits": _count, "pages": _count, "photos": _count}
 
 
@@ -94,7 +99,7 @@ def _recipes(options: argparse.Namespace) -> list[Recipe]:
         for names in (NUMBERS, NUMBERS_OF_BLEND)
     )
     if "epochs" in numbers:
-        numbers |= {"cooldown": None, "cosine": None, "last_blend": None}
+        numbers |= {"cooldown": None, "cosine": None, "last_blend": None, "second": None}
     if options.hidden:
         numbers["hidden"] = tuple(options.hidden)
     recipes = [dataclasses.replace(RECIPES[name], **numbers) for name in options.names or RECIPES]
@@ -103,6 +108,8 @@ def _recipes(options: argparse.Namespace) -> list[Recipe]:
             recipe,
             blend=recipe.blend and dataclasses.replace(recipe.blend, **of_blend),
             last_blend=recipe.last_blend and dataclasses.replace(recipe.last_blend, **of_blend),
+            second=recipe.second
+            and dataclasses.replace(recipe.second, blend=dataclasses.replace(recipe.second.blend, **of_blend)),
         )
         for recipe in recipes
     ]

@@ -1,4 +1,4 @@
-"""A camera: light in, the picture that it saves out, with its noise, its sharpening, its size and its JPEG file."""
+"""A camera: light in, the picture that it saves out, with its noise, its sharpening and its JPEG file."""
 
 import math
 

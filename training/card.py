@@ -13,7 +13,7 @@ from training import noise, parts, score
 from training.mixtures import Mixture
 from training.mnist import SIDE, Pixels
 from training.parts import Blend
-from training.recipes import RECIPES, TUTORIAL_NOISE, Recipe
+from training.recipes import RECIPES, TUTORIAL_NOISE, Recipe, SecondRun
 
 DIGITS_PER_ROW = 10
 # A digit of 28 pixels is too small to be looked at.
@@ -171,14 +171,30 @@ def _adam(recipe: Recipe) -> str:
     return text + (f", weights averaged over steps by {recipe.averaging}" if recipe.averaging else "")
 
 
+def _second(second: SecondRun, first: int) -> list[str]:
+    """What a second run did after the `first` epochs."""
+    return [
+        f"- Then {second.epochs} more epochs from the averaged weights, Adam begun anew at {second.learning_rate} "
+        "falling along half a cosine to the same last rate",
+        f"- From epoch {first} on an epoch is {_pictures(second.blend)}",
+        *_mixtures(f"From epoch {first} on, noise", second.blend),
+    ]
+
+
 def _blend(blend: Blend) -> list[str]:
     """A line for each kind of picture that a blind denoiser saw."""
     return [
-        f"- An epoch is {blend.parts} parts, each of {blend.digits:,} digits, {blend.pages:,} pages of digits of "
-        f"{parts.SIDE_PX}×{parts.SIDE_PX} px, {blend.near:.0%} of them at about 1×, and {blend.photos:,} pieces of "
-        "synthetic photos of the same size; what is easy to clean counts nearly as much as what is hard",
+        f"- An epoch is {_pictures(blend)}; what is easy to clean counts nearly as much as what is hard",
         *_mixtures("Noise", blend),
     ]
+
+
+def _pictures(blend: Blend) -> str:
+    return (
+        f"{blend.parts} parts, each of {blend.digits:,} digits, {blend.pages:,} pages of digits of "
+        f"{parts.SIDE_PX}×{parts.SIDE_PX} px, {blend.near:.0%} of them at about 1×, and {blend.photos:,} pieces of "
+        "synthetic photos of the same size"
+    )
 
 
 def _mixtures(noise: str, blend: Blend) -> list[str]:
@@ -244,6 +260,7 @@ def _text(recipe: Recipe, metadata: dict[str, str], pictures: list[str], count: 
         f"- Epochs: {recipe.epochs}, in batches of {recipe.batch}, {_adam(recipe)}, seed {recipe.seed}",
         *(_blend(recipe.blend) if recipe.blend else []),
         *(_mixtures(f"From epoch {recipe.cooldown} on, noise", recipe.last_blend) if recipe.last_blend else []),
+        *(_second(recipe.second, recipe.epochs) if recipe.second else []),
         "",
         "## Scores",
         "",

@@ -56,13 +56,15 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path, begin: Path | None = N
     done = _restore(state, path)
     if done:
         print(f"{recipe.name}: going on after epoch {done}, kept in {path}")
-    drawn = _parts(recipe, clean, range(done, recipe.epochs))
-    for epoch in range(done, recipe.epochs):
-        losses, count = [], recipe.blend.parts if recipe.blend else 1
+    drawn = _parts(recipe, clean, range(done, recipe.all_epochs))
+    for epoch in range(done, recipe.all_epochs):
+        if recipe.second and epoch == recipe.epochs:
+            _begin_anew(optimizer, trainee)
+        losses, count = [], blend.parts if (blend := recipe.blend_at(epoch)) else 1
         for number in range(count):
             optimizer.learning_rate = _rate(recipe, epoch + number / count)
             losses += [trainee.train_on_batch(*batch) for batch in _batches(next(drawn), recipe.batch)]
-        line = f"{recipe.name}, epoch {epoch + 1} of {recipe.epochs}: loss {np.mean(losses):.4f}"
+        line = f"{recipe.name}, epoch {epoch + 1} of {recipe.all_epochs}: loss {np.mean(losses):.4f}"
         print(line, flush=True)
         _keep(state, epoch + 1, path)
         with log_of(path).open("a", encoding="utf-8") as log:
@@ -70,6 +72,13 @@ def fit(recipe: Recipe, clean: Pixels, checkpoints: Path, begin: Path | None = N
     optimizer.finalize_variable_values(trainee.trainable_variables)  # These become the average, where there is one.
     trained.set_weights(network.get_weights())
     return trained
+
+
+def _begin_anew(optimizer: keras.optimizers.Optimizer, trainee: keras.Model) -> None:
+    """Gives the network the average of its weights, where there is one, and makes the optimizer forget its steps."""
+    optimizer.finalize_variable_values(trainee.trainable_variables)
+    for variable in optimizer.variables:
+        variable.assign(ops.zeros_like(variable.value))  # JAX takes no variable itself.
 
 
 def _be_deterministic() -> None:
@@ -83,10 +92,10 @@ def _be_deterministic() -> None:
 def _parts(recipe: Recipe, clean: Pixels, epochs: range) -> Iterator[list[Pictures]]:
     """The parts of these epochs, in their order: of a blend many, else one of all digits."""
     if recipe.blend:
-        cooldown = epochs.stop if recipe.cooldown is None else min(max(recipe.cooldown, epochs.start), epochs.stop)
-        return itertools.chain(
-            parts.draw(clean, recipe.blend, recipe.seed, range(epochs.start, cooldown)),
-            parts.draw(clean, recipe.last_blend or recipe.blend, recipe.seed, range(cooldown, epochs.stop)),
+        return itertools.chain.from_iterable(
+            parts.draw(clean, blend, recipe.seed, list(run))
+            for blend, run in itertools.groupby(epochs, recipe.blend_at)
+            if blend
         )
     return ([parts.noisy_digits(clean, recipe.noise or 0, (recipe.seed, epoch))] for epoch in epochs)
 
@@ -118,11 +127,18 @@ def _rate(recipe: Recipe, epoch: float) -> float:
     """
     first = recipe.learning_rate
     last = recipe.last_learning_rate or first
+    if recipe.second and epoch >= recipe.epochs:
+        return _on_cosine((epoch - recipe.epochs) / recipe.second.epochs, recipe.second.learning_rate, last)
     on_cosine = epoch if recipe.cooldown is None else min(epoch, recipe.cooldown)
-    rate = last + (first - last) * (1 + math.cos(math.pi * on_cosine / (recipe.cosine or recipe.epochs))) / 2
+    rate = _on_cosine(on_cosine / (recipe.cosine or recipe.epochs), first, last)
     if recipe.cooldown is None or epoch <= recipe.cooldown:
         return rate
     return last + (rate - last) * (recipe.epochs - epoch) / (recipe.epochs - recipe.cooldown)
+
+
+def _on_cosine(share: float, first: float, last: float) -> float:
+    """The rate after a share, 0 … 1, of half a cosine from `first` down to `last`."""
+    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
 def forget(recipe: Recipe, clean: Pixels, checkpoints: Path, begin: Path | None = None) -> None:

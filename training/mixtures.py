@@ -63,6 +63,18 @@ LAST_ON_PAGES = Mixture(
     },
     lighter=1.0,
 )  # fmt: skip
+# A second run has still more of what was cleaned less well after the first: Gaussian noise of digits, JPEG and photons
+# on pages.
+SECOND_ON_DIGITS = Mixture(
+    {"clean": 0.02, "gaussian": 0.33, LOW_PASSED: 0.27, 1: 0.32, 2: 0.03, 3: 0.03},
+    LAST_ON_DIGITS.weights,
+    lighter=0.9,
+)
+SECOND_ON_PAGES = Mixture(
+    {"clean": 0.03, "gaussian": 0.16, LOW_PASSED: 0.07, 1: 0.7, 2: 0.02, 3: 0.02},
+    {**LAST_ON_PAGES.weights, "jpeg": 30, "poisson": 11},
+    lighter=1.0,
+)
 
 
 def spoil(pixels: Pixels, of: Mixture, random: np.random.Generator) -> Pixels:

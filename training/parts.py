@@ -6,7 +6,7 @@ A part depends on the seed, the epoch and its own number alone, so other process
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 
@@ -75,7 +75,7 @@ def part(clean: Pixels, blend: Blend, seed: tuple[int, int, int]) -> list[Pictur
     return drawn
 
 
-def draw(clean: Pixels, blend: Blend, seed: int, epochs: range) -> Iterator[list[Pictures]]:
+def draw(clean: Pixels, blend: Blend, seed: int, epochs: Iterable[int]) -> Iterator[list[Pictures]]:
     """All parts of these epochs, in their order, drawn ahead by as many processes as there are CPUs."""
     processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     seeds = ((seed, epoch, number) for epoch in epochs for number in range(blend.parts))

@@ -12,6 +12,21 @@ TUTORIAL_NOISE = 0.5
 
 
 @dataclass(frozen=True)
+class SecondRun:
+    """A shorter run after the first, from its weights, or their average, and with the optimizer begun anew.
+
+    Attributes:
+        epochs: how many more.
+        learning_rate: Adam's; it falls along half a cosine to the recipe's `last_learning_rate`.
+        blend: the pictures that the network sees.
+    """
+
+    epochs: int
+    learning_rate: float
+    blend: Blend
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How one model is made: what `python -m training NAME` reads.
 
@@ -22,7 +37,7 @@ class Recipe:
         architecture: makes the network from `hidden`.
         hidden: units or channels of each hidden layer on the way down.
         noise: factor of the Gaussian noise laid over the digits, 0 for none; None for a blind one, which sees `blend`.
-        epochs: how many. One is all digits once, or `blend.parts` of the blend.
+        epochs: how many, before those of a second run. One is all digits once, or `blend.parts` of the blend.
         batch: digits per step; of larger pictures as many as have no more pixels.
         learning_rate: Adam's.
         seed: of weights, order and noise.
@@ -30,8 +45,9 @@ class Recipe:
         cooldown: the epoch from which the rate falls along a line instead, so that a run ends before its cosine does.
         cosine: epochs after which the cosine would have ended, where there is a cooldown.
         blend: the pictures that a blind denoiser sees, drawn anew for every epoch.
-        last_blend: what it sees from the epoch `cooldown` on, where that is another.
+        last_blend: what it sees from the epoch `cooldown` to the end of the first run, where that is another.
         averaging: share of the average of weights so far that is kept at each step; 0: the last weights count.
+        second: a second run, if any.
         precision: of the training's arithmetic; the exported file is float32 always.
     """
 
@@ -51,7 +67,20 @@ class Recipe:
     blend: Blend | None = None
     last_blend: Blend | None = None
     averaging: float = 0.0
+    second: SecondRun | None = None
     precision: str = "float32"
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of both runs, where there are two."""
+        return self.epochs + (self.second.epochs if self.second else 0)
+
+    def blend_at(self, epoch: int) -> Blend | None:
+        """The pictures that a blind denoiser sees in an epoch, counted from 0."""
+        if self.second and epoch >= self.epochs:
+            return self.second.blend
+        is_last = self.cooldown is not None and epoch >= self.cooldown
+        return self.last_blend if is_last and self.last_blend else self.blend
 
     @property
     def scored_noise(self) -> float:
@@ -126,6 +155,18 @@ RECIPES = {
             blend=PICTURES,
             last_blend=replace(PICTURES, on_digits=mixtures.LAST_ON_DIGITS, on_pages=mixtures.LAST_ON_PAGES),
             averaging=0.999,
+            second=SecondRun(
+                epochs=12,
+                learning_rate=4e-4,
+                blend=replace(
+                    PICTURES,
+                    pages=215,
+                    photos=172,
+                    on_digits=mixtures.SECOND_ON_DIGITS,
+                    on_pages=mixtures.SECOND_ON_PAGES,
+                    near=0.7,
+                ),
+            ),
             # GPUs, and processors that multiply it in hardware, train several times as fast.
             precision="mixed_bfloat16",
         ),

@@ -1,5 +1,6 @@
 """docs/quality.md and its plots, from measured figures."""
 
+import io
 import itertools
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Plot
+from PIL import Image
 
 from benchmarks.quality import written
 from benchmarks.quality.classical import METHODS
@@ -177,5 +179,8 @@ def _plot_times(figures: Sequence[Figure], seconds: Mapping[str, float]) -> None
 
 
 def _save(plot: Plot, name: str) -> None:
-    plot.savefig(DOCS / name, dpi=DOTS_PER_INCH, bbox_inches="tight", metadata={"Software": None})
+    drawn = io.BytesIO()
+    plot.savefig(drawn, dpi=DOTS_PER_INCH, bbox_inches="tight")
     plt.close(plot)
+    # Every version of these files is in each clone, and with a palette they are half as large.
+    Image.open(drawn).convert("RGB").quantize(dither=Image.Dither.NONE).save(DOCS / name, optimize=True)

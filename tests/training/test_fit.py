@@ -1,6 +1,7 @@
 """A run is repeatable, and one that is stopped ends where an unbroken one does."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import keras
@@ -9,14 +10,17 @@ import pytest
 
 from tests.conftest import Pixels
 from training import fit, mixtures, parts
-from training.recipes import RECIPES
+from training.recipes import RECIPES, SecondRun
 
 RECIPE = dataclasses.replace(RECIPES["easy_dae"], epochs=3, batch=32)
 BLIND = RECIPES["unet_dae"]
 assert BLIND.blend
 FEW = dataclasses.replace(BLIND.blend, parts=2, digits=40, pages=4, photos=4)
 LAST = dataclasses.replace(FEW, on_digits=mixtures.LAST_ON_DIGITS, on_pages=mixtures.LAST_ON_PAGES)
-SMALL = dataclasses.replace(BLIND, hidden=(4, 8, 8), epochs=2, cooldown=1, batch=16, blend=FEW, last_blend=LAST)
+SMALL = dataclasses.replace(
+    BLIND, hidden=(4, 8, 8), epochs=2, cooldown=1, batch=16, blend=FEW, last_blend=LAST, second=None
+)
+AGAIN = dataclasses.replace(SMALL, second=SecondRun(2, 1e-3, dataclasses.replace(FEW, pages=6)))
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +36,15 @@ class Stopped(Exception):
     """What Ctrl-C is to a run."""
 
 
-@pytest.mark.parametrize(("recipe", "steps"), [(RECIPE, 25), (SMALL, 30)], ids=["digits", "blind"])
+@pytest.mark.parametrize(
+    ("recipe", "steps", "epochs"),
+    [(RECIPE, 25, 2), (SMALL, 30, 1), (AGAIN, 50, 2), (AGAIN, 75, 3)],
+    ids=["digits", "blind", "at the second run", "in the second run"],
+)
 def test_a_stopped_run_goes_on_to_the_same_weights(
     recipe: fit.Recipe,
     steps: int,
+    epochs: int,
     clean: Pixels,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -43,18 +52,20 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
 ) -> None:
     unbroken = weights(fit.fit(recipe, clean, tmp_path / "unbroken"))
 
-    def stop_in_the_last_epoch(network: keras.Model, *batch: Pixels) -> float:
-        if int(network.optimizer.iterations) > steps:
+    taken = itertools.count()
+
+    def stop_after_the_steps(network: keras.Model, *batch: Pixels) -> float:
+        if next(taken) == steps:
             raise Stopped
         return float(train(network, *batch))
 
     train = keras.Model.train_on_batch
-    monkeypatch.setattr(keras.Model, "train_on_batch", stop_in_the_last_epoch)
+    monkeypatch.setattr(keras.Model, "train_on_batch", stop_after_the_steps)
     with pytest.raises(Stopped):
         fit.fit(recipe, clean, tmp_path / "broken")
     monkeypatch.setattr(keras.Model, "train_on_batch", train)
     resumed = fit.fit(recipe, clean, tmp_path / "broken")
-    assert f"going on after epoch {recipe.epochs - 1}, kept in" in capsys.readouterr().out
+    assert f"going on after epoch {epochs}, kept in" in capsys.readouterr().out
     assert resumed.compute_dtype == "float32"
     assert np.isfinite(unbroken).all()
     assert np.array_equal(weights(resumed), unbroken)
@@ -83,12 +94,27 @@ def test_what_is_trained_is_the_average_of_the_weights_so_far(clean: Pixels, tmp
 
 def test_the_learning_rate_falls_along_half_a_cosine_where_it_falls() -> None:
     recipe = dataclasses.replace(
-        BLIND, epochs=20, learning_rate=0.002, last_learning_rate=1e-5, cooldown=None, cosine=None
+        BLIND, epochs=20, learning_rate=0.002, last_learning_rate=1e-5, cooldown=None, cosine=None, second=None
     )
     assert [fit._rate(recipe, epoch) for epoch in (0, 10, 20)] == pytest.approx([0.002, 0.001005, 1e-5])
     ended = dataclasses.replace(recipe, epochs=14, cooldown=10, cosine=20)
     assert [fit._rate(ended, epoch) for epoch in (0, 10, 12, 14)] == pytest.approx([0.002, 0.001005, 0.0005075, 1e-5])
     assert fit._rate(RECIPES["conv_dae"], 7) == RECIPES["conv_dae"].learning_rate
+
+
+def test_a_second_run_begins_with_the_average_and_its_own_rate(clean: Pixels, tmp_path: Path) -> None:
+    still = dataclasses.replace(
+        AGAIN, last_learning_rate=1e-12, second=dataclasses.replace(AGAIN.second, learning_rate=1e-12)
+    )
+    once, again = (
+        weights(fit.fit(recipe, clean, tmp_path)) for recipe in (dataclasses.replace(still, second=None), still)
+    )
+    assert np.allclose(again, once, atol=1e-6)
+    assert [fit._rate(AGAIN, epoch) for epoch in (1.999, 2, 3, 4)] == pytest.approx(
+        [1.2e-5, 1e-3, 5.05e-4, 1e-5], rel=0.2
+    )
+    sizes = [len(part[1][0]) for part in fit._parts(AGAIN, clean, range(1, 4))]
+    assert sizes == [4, 4, 6, 6, 6, 6]
 
 
 def test_batches_of_all_kinds_take_turns_and_larger_pictures_are_fewer() -> None:

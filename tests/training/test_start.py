@@ -48,7 +48,9 @@ def test_a_files_weights_go_back_into_a_network_and_its_file_says_where_they_cam
 def test_a_run_goes_on_from_a_file(network: keras.Model, path: Path, digits: Pixels, tmp_path: Path) -> None:
     assert RECIPE.blend
     blend = dataclasses.replace(RECIPE.blend, parts=1, digits=20, pages=0, photos=0)
-    recipe = dataclasses.replace(RECIPE, epochs=1, learning_rate=1e-9, last_learning_rate=None, blend=blend)
+    recipe = dataclasses.replace(
+        RECIPE, epochs=1, second=None, learning_rate=1e-9, last_learning_rate=None, blend=blend
+    )
     trained = fit.fit(recipe, digits[:50, ..., np.newaxis], tmp_path, path)
     for weight, restored in zip(network.get_weights(), trained.get_weights(), strict=True):
         assert restored == pytest.approx(weight, abs=1e-6)
