@@ -260,7 +260,9 @@ def test_a_signal_amid_an_array_leaves_nothing(tmp_path: Path, number: signal.Si
     command = [*COMMAND, "digits.npy", "-o", "out.npy", "--model", "unet_dae", "--jobs", "1"]
     # The signal may come between a file's opening and the block that closes it, which Python then warns of.
     quiet = HERE | {"PYTHONWARNINGS": "error,ignore::ResourceWarning"}
+    before = signal.signal(number, signal.SIG_DFL)  # Where nohup began the tests, what they start is deaf to SIGHUP.
     with subprocess.Popen(command, cwd=tmp_path, env=quiet, stderr=subprocess.PIPE, text=True) as process:
+        signal.signal(number, before)
         until = time.monotonic() + PATIENCE_S
         while len(list(tmp_path.iterdir())) == 1 and time.monotonic() < until:
             time.sleep(0.02)

@@ -105,7 +105,7 @@ def test_pictures_of_any_size_come_back_in_theirs(digits: Pixels) -> None:
         pixels = np.resize(digits[0], (2, *shape, 1))
         answer = model(pixels).pixels
         assert answer.shape == pixels.shape
-        assert np.abs(answer - reference(pixels).pixels).mean() < 0.01
+        assert np.abs(answer - reference(pixels).pixels).mean() < 0.02
     model.give_back()
 
 
