@@ -2,7 +2,7 @@
 
 A model of one size gets the picture's digit, framed as MNIST frames its digits: the longer side of the digit's box
 becomes 20 of 28 pixels, the centre of mass the middle. Inside, paper becomes 0 and ink 1. Outside the picture there is
-paper. Where the digit lies is seen on a thumbnail (paper, ink, polarity).
+paper. Where the digit lies is seen on a thumbnail (paper, ink); `polarity` says whether its ink is dark.
 
 A model that takes any size gets the whole picture, shrunk so that strokes are at most 5 px wide, or 3.5 px in strong
 noise. A large picture is shrunk to 2 megapixels, but for strokes that would be narrower than MNIST's; the answer gets
